@@ -1,0 +1,1 @@
+"""Recordings to actuator nets, proven by open-loop replay."""
