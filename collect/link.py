@@ -1,0 +1,118 @@
+"""The DDS participant: which interface and domain, taking states, writing commands, seeing other writers."""
+
+from __future__ import annotations
+
+import re
+import socket
+from dataclasses import dataclass
+from typing import Any
+
+from cyclonedds.builtin import BuiltinDataReader, BuiltinTopicDcpsPublication
+from cyclonedds.core import DDSException, InstanceState, ReadCondition, SampleState, ViewState, WaitSet
+from cyclonedds.domain import Domain, DomainParticipant
+from cyclonedds.internal import InvalidSample
+from cyclonedds.pub import DataWriter
+from cyclonedds.qos import Policy, Qos
+from cyclonedds.sub import DataReader
+from cyclonedds.topic import Topic
+from cyclonedds.util import duration
+
+from collect.errors import UserError
+
+LOWCMD = "rt/lowcmd"
+LOWSTATE = "rt/lowstate"
+LOOPBACK = "lo"
+
+# Cyclone 0.10 turns multicast off on the loopback interface, so participants there find each other
+# only by address; naming 127.0.0.1 as a peer on our side is enough for an unmodified 0.10 process.
+_LOOPBACK_XML = """<General><Interfaces><NetworkInterface name="lo" multicast="false"/></Interfaces>
+<AllowMulticast>false</AllowMulticast></General>
+<Discovery><ParticipantIndex>auto</ParticipantIndex><MaxAutoParticipantIndex>60</MaxAutoParticipantIndex>
+<Peers><Peer Address="127.0.0.1"/></Peers></Discovery>"""
+_NETWORK_XML = """<General><Interfaces><NetworkInterface name="{name}"/></Interfaces></General>"""
+
+STATE_QOS = Qos(Policy.Reliability.BestEffort, Policy.History.KeepLast(64))
+"""Best effort matches every writer (asking for more may silently match none); 64 states are 128 ms."""
+COMMAND_QOS = Qos(Policy.Reliability.Reliable(duration(milliseconds=1)), Policy.History.KeepLast(1))
+"""The SDK writer's: only the newest command counts, and a slow reader may not hold the loop."""
+
+
+def default_domain(interface: str) -> int:
+    """0, the robot's, on a network; 1, where simulators live, on loopback."""
+    return 1 if interface == LOOPBACK else 0
+
+
+def check_interface(interface: str) -> None:
+    """Refuse an interface that is not there.
+
+    Raises:
+        UserError: naming the interfaces that are present.
+    """
+    present = [name for _, name in socket.if_nameindex()]
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,15}", interface) or interface not in present:
+        raise UserError(
+            f"network interface {interface!r} does not exist; present: {', '.join(present)}",
+            where="--interface",
+            fix="name the one wired to the robot (see `ip -br address`: 192.168.123.x), or lo for the virtual Go2",
+        )
+
+
+@dataclass(frozen=True)
+class Writer:
+    """Somebody who may write a topic: its participant and own key, as DDS announces them."""
+
+    participant: str
+    key: str
+
+
+class Link:
+    """One DDS participant on one interface. Nothing here starts a thread or writes a trace file."""
+
+    def __init__(self, interface: str, domain: int) -> None:
+        check_interface(interface)
+        general = _LOOPBACK_XML if interface == LOOPBACK else _NETWORK_XML.format(name=interface)
+        config = f'<CycloneDDS><Domain Id="any">{general}</Domain></CycloneDDS>'
+        try:
+            self._domain = Domain(domain, config)
+            self.participant = DomainParticipant(domain)
+        except DDSException as error:
+            raise UserError(
+                f"DDS did not start: {error.msg}",
+                where=f"interface {interface}, domain {domain}",
+                fix="check that the interface is up and has an address (`ip -br address`)",
+            ) from error
+        self._publications = BuiltinDataReader(self.participant, BuiltinTopicDcpsPublication)
+
+    def reader(self, topic: str, message: Any, qos: Qos | None = None) -> DataReader:
+        """A reader of `topic`; `qos` defaults to `STATE_QOS`."""
+        return DataReader(self.participant, Topic(self.participant, topic, message), qos or STATE_QOS)
+
+    def writer(self, topic: str, message: Any, qos: Qos | None = None) -> DataWriter:
+        """A writer of `topic`; `qos` defaults to `COMMAND_QOS`."""
+        return DataWriter(self.participant, Topic(self.participant, topic, message), qos or COMMAND_QOS)
+
+    def other_writers(self, topic: str) -> list[Writer]:
+        """Writers of `topic` that belong to other participants, whether or not they have written yet."""
+        found = self._publications.read(N=1000)
+        return [
+            Writer(str(endpoint.participant_key), str(endpoint.key))
+            for endpoint in found
+            if getattr(endpoint, "topic_name", None) == topic
+            and str(endpoint.participant_key) != str(self.participant.guid)
+        ]
+
+
+class Inbox:
+    """A reader that can be waited on: take whatever has come, oldest first."""
+
+    def __init__(self, link: Link, topic: str, message: Any, qos: Qos | None = None) -> None:
+        self.reader = link.reader(topic, message, qos)
+        self._any = ReadCondition(self.reader, ViewState.Any | InstanceState.Any | SampleState.Any)
+        self._waitset = WaitSet(link.participant)
+        self._waitset.attach(self._any)
+
+    def take(self, timeout: float = 0.0) -> list[Any]:
+        """Messages received, oldest first; waits up to `timeout` [s] for the first one."""
+        if timeout > 0.0 and not self._any.triggered:
+            self._waitset.wait(duration(seconds=timeout))
+        return [sample for sample in self.reader.take(N=64) if not isinstance(sample, InvalidSample)]
