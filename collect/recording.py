@@ -16,34 +16,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from collect.channels import (
-    BAD_CRC as BAD_CRC,
-)
-from collect.channels import (
-    CHANNELS as CHANNELS,
-)
-from collect.channels import (
-    DROPPED as DROPPED,
-)
-from collect.channels import (
-    FORMAT,
-    FORMAT_VERSION,
-)
-from collect.channels import (
-    GAP as GAP,
-)
-from collect.channels import (
-    LATE as LATE,
-)
-from collect.channels import (
-    REPEATED as REPEATED,
-)
-from collect.channels import (
-    SEGMENT as SEGMENT,
-)
-from collect.channels import (
-    empty_segments as empty_segments,
-)
+from collect.channels import CHANNELS, FORMAT, FORMAT_VERSION
 from collect.errors import UserError
 from collect.inspection import check_content, check_structure, damaged
 from collect.joints import NAMES
