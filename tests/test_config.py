@@ -1,0 +1,101 @@
+"""A configuration means what it says: nothing unknown, nothing of a wrong type, nothing silently ignored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from collect.config import dump, load, parse
+from collect.errors import UserError
+
+
+@dataclass(frozen=True)
+class Sweep:
+    amplitude: float
+    kind: Literal["linear", "logarithmic"] = "linear"
+
+    def __post_init__(self) -> None:
+        if self.amplitude <= 0.0:
+            raise ValueError(f"amplitude must be positive, got {self.amplitude} rad")
+
+
+@dataclass(frozen=True)
+class Config:
+    rate: float
+    count: int = 1
+    name: str = "x"
+    quiet: bool = False
+    sweeps: tuple[Sweep, ...] = ()
+    pair: tuple[float, float] | None = None
+    gain: float | tuple[float, ...] = 1.0
+
+
+def read(text: str) -> Config:
+    return parse(text, Config, where="test.yaml")
+
+
+def test_a_file_becomes_its_dataclass(tmp_path: Path) -> None:
+    """Nested sections become tuples of dataclasses; what is left out keeps its default."""
+    path = tmp_path / "c.yaml"
+    path.write_text("rate: 8e-4\nsweeps: [{amplitude: 1, kind: logarithmic}]\npair: [1, 2.5]\ngain: [1, 2, 3]\n")
+    assert load(path, Config) == Config(
+        rate=8e-4, sweeps=(Sweep(1.0, "logarithmic"),), pair=(1.0, 2.5), gain=(1.0, 2.0, 3.0)
+    )
+
+
+def test_dump_and_parse_are_inverse() -> None:
+    """What is written into a run folder reads back equal."""
+    config = Config(rate=1e-4, sweeps=(Sweep(0.2),), pair=(1.0, 2.0), gain=(3.0,))
+    assert read(dump(config)) == config
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("rate: 1\nratee: 2", r"unknown key ratee \(did you mean rate\?\)"),
+        ("count: 1", "rate is missing"),
+        ("rate: true", "rate must be a number"),
+        ("rate: fast", "rate must be a number"),
+        ("rate: .nan", "rate must be a finite number"),
+        ("rate: -.inf", "rate must be a finite number"),
+        ("rate: 1\ncount: 1.5", "count must be a whole number"),
+        ("rate: 1\ncount: true", "count must be a whole number"),
+        ("rate: 1\nquiet: 1", "quiet must be true or false"),
+        ("rate: 1\nname: 3", "name must be text"),
+        ("rate: 1\npair: [1]", "pair must be 2 values"),
+        ("rate: 1\npair: 1", "pair must be a list"),
+        ("rate: 1\nsweeps: [{amplitude: 1, kind: linea}]", r"sweeps\[0\].kind must be one of .*did you mean linear"),
+        ("rate: 1\nsweeps: [{amplitude: -1}]", r"sweeps\[0\]: amplitude must be positive"),
+        ("rate: 1\nsweeps: [3]", r"sweeps\[0\] must be a section"),
+        ("rate: 1\ngain: [1, x]", r"gain must be a number.* or gain\[1\] must be a number"),
+        ("rate: 1\nrate: 2", "line 2: 'rate' is given twice"),
+        ("rate: [1", "not valid YAML"),
+        ("rate: &a 1\ncount: *a", "aliases"),
+        ("rate: !!python/object:os.system 1", "not valid YAML"),
+        ("- 1", "the file must be a section"),
+        ("", "rate is missing"),
+    ],
+)
+def test_a_mistake_is_named_with_its_key(text: str, message: str) -> None:
+    """Each wrong file is refused with the key, and with the file's name."""
+    with pytest.raises(UserError, match=message) as refusal:
+        read(text)
+    assert refusal.value.where == "test.yaml"
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    """The user corrects a file once, not once per mistake."""
+    with pytest.raises(UserError) as refusal:
+        read("rate: x\ncont: 1\nname: 2\nsweeps: [{amplitude: 1, end: 5}]")
+    for key in ("rate", "cont", "name", "sweeps[0].end"):
+        assert key in refusal.value.what
+
+
+def test_a_missing_file_is_a_users_mistake(tmp_path: Path) -> None:
+    """No traceback for a path that does not exist, or that is a folder."""
+    for path in (tmp_path / "none.yaml", tmp_path):
+        with pytest.raises(UserError, match="cannot read"):
+            load(path, Config)
