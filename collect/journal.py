@@ -75,20 +75,23 @@ class Journal:
         self._map[: len(_MAGIC) + 8] = _MAGIC + len(text).to_bytes(4, "little") + zlib.crc32(text).to_bytes(4, "little")
         self._map[len(_MAGIC) + 8 : len(_MAGIC) + 8 + len(text)] = text
         self._rows = np.frombuffer(self._map, ROW, capacity, start)
+        self.row = blank_row()
+        """The row to be refilled every tick, of dtype `ROW`."""
+        self._checked = self.row.reshape(1).view(np.uint8)[:-4]
         self._count = 0
         self._stopped = threading.Event()
         self._syncer = threading.Thread(target=self._sync, name="journal-sync", daemon=True)
         self._syncer.start()
 
-    def append(self, row: NDArray[Any]) -> None:
-        """Log one row of dtype `ROW`; its number and CRC are filled in.
+    def append(self) -> None:
+        """Log `row` as it stands; its number and CRC are filled in.
 
         Raises:
             IndexError: when the journal is full.
         """
-        row["number"] = self._count + 1
-        row["crc"] = zlib.crc32(memoryview(row).cast("B")[: ROW.itemsize - 4])
-        self._rows[self._count] = row
+        self.row["number"] = self._count + 1
+        self.row["crc"] = zlib.crc32(self._checked)
+        self._rows[self._count] = self.row
         self._count += 1
 
     def __len__(self) -> int:

@@ -70,7 +70,7 @@ def _without_uint8(kind: Any) -> Any:
 
 
 @cache
-def announced(original: type[idl.IdlStruct]) -> type[idl.IdlStruct]:
+def announced(original: Any) -> type[idl.IdlStruct]:
     """The SDK's message class rebuilt so that nothing it announces can crash a 0.10 peer."""
     fields = {name: _without_uint8(kind) for name, kind in original.__annotations__.items()}
     rebuilt = idl.make_idl_struct(original.__name__, original.__idl_typename__, fields)
@@ -154,7 +154,7 @@ class _Message:
         return cls(np.zeros((), cls.LAYOUT))
 
 
-def _message(original: type[idl.IdlStruct]) -> Any:
+def _message(original: Any) -> Any:
     """The announced type of `original` with the fast path of `_Message` before its own."""
     base = announced(original)
     layout = _layout(base)
