@@ -1,0 +1,121 @@
+"""What a net sees: the only place where order, sign and lags of its inputs are defined.
+
+    lag            0      1    …   L−1  │   0     1    …   L−1  │  FR_hip … RL_calf
+    column         0      1    …   L−1  │   L    L+1   …  2L−1  │    2L   …   2L+11
+    holds       kp·e   kp·e   …   kp·e  │ kd·dq kd·dq  …  kd·dq │  joint identity, if any
+
+with e = q_target − q [rad] and lag 0 the newest. Both blocks are torques [Nm]: the two terms of the law
+tau = kp·e − kd·dq that the motor closes, so that one net serves every gain it was shown. The scaling of the
+columns belongs to the net (`identify.models`), not to its caller.
+
+A lag is a time; between the rows of a log the blocks are interpolated linearly. Nothing is low-passed before
+a net is trained at a step longer than the log's: a simulator also hands its net the value of that instant,
+and a filter would add a delay of its own. The sensors' noise above half the rate is therefore part of what
+the net sees, as it is on the robot.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from collect.joints import N_JOINTS, NAMES
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Features:
+    """Which columns a net sees, and how often it is called."""
+
+    step: float
+    """Time between two calls of the net in the simulator that will use it [s]."""
+    lags: tuple[float, ...] = (0.0,)
+    """Ages of the samples it sees, newest first [s]; a stock simulator needs 0, step, 2·step, …"""
+    joint_identity: bool = False
+    """Whether twelve more columns say which joint it is (one-hot, SDK order)."""
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.step <= 0.1:
+            raise ValueError(f"step must be above 0 and at most 0.1 s, got {self.step}")
+        if not self.lags or self.lags[0] != 0.0 or any(b <= a for a, b in zip(self.lags, self.lags[1:], strict=False)):
+            raise ValueError(f"lags start at 0 and grow, got {list(self.lags)}")
+
+    @property
+    def width(self) -> int:
+        """Number of columns F."""
+        return 2 * len(self.lags) + N_JOINTS * self.joint_identity
+
+    @property
+    def look_back(self) -> float:
+        """Age of the oldest sample [s]."""
+        return self.lags[-1]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Name of each column, for reports."""
+        lags = [f"{1e3 * lag:g} ms" for lag in self.lags]
+        blocks = (*(f"kp·e at {lag}" for lag in lags), *(f"kd·dq at {lag}" for lag in lags))
+        return blocks + (NAMES if self.joint_identity else ())
+
+
+def terms(q_target: Array, q: Array, dq: Array, kp: Array, kd: Array) -> tuple[Array, Array]:
+    """The two quantities a net sees, of any one shape: kp·(q_target − q) and kd·dq [Nm]."""
+    return kp * (q_target - q), kd * dq
+
+
+def columns(
+    features: Features, kp_error: Array, kd_dq: Array, joints: NDArray[np.intp] | None = None
+) -> NDArray[np.float32]:
+    """Put samples and their past into a net's columns.
+
+    Args:
+        features: which columns.
+        kp_error: kp·e at each lag, newest first, shape (L, M) [Nm].
+        kd_dq: kd·dq at each lag, newest first, shape (L, M) [Nm].
+        joints: SDK index of each sample's joint, shape (M,); needed with joint identity only.
+
+    Returns:
+        The net's input, shape (M, F).
+    """
+    lags = len(features.lags)
+    out = np.zeros((kp_error.shape[1], features.width), dtype=np.float32)
+    out[:, :lags], out[:, lags : 2 * lags] = kp_error.T, kd_dq.T
+    if features.joint_identity:
+        if joints is None:
+            raise ValueError("joint identity needs the joints")
+        out[np.arange(len(out)), 2 * lags + joints] = 1.0
+    return out
+
+
+def at(time: Array, values: Array, when: Array) -> Array:
+    """`values` (N, J) sampled at `time` (N,), interpolated at the times `when` (M,): shape (M, J).
+
+    Before the first row it is the first row, after the last the last: a motor at rest has a constant past.
+    """
+    if len(time) == 1:
+        return np.repeat(values, len(when), axis=0)
+    right = np.clip(np.searchsorted(time, when), 1, len(time) - 1)
+    weight = np.clip((when - time[right - 1]) / (time[right] - time[right - 1]), 0.0, 1.0)[:, None]
+    return np.asarray((1.0 - weight) * values[right - 1] + weight * values[right])
+
+
+def matrix(features: Features, time: Array, kp_error: Array, kd_dq: Array, when: Array) -> NDArray[np.float32]:
+    """The input of a net called at the times `when` along one uninterrupted stretch of a log.
+
+    Args:
+        features: which columns.
+        time: times of the rows, shape (N,) [s].
+        kp_error: kp·e at each row, shape (N, 12) [Nm].
+        kd_dq: kd·dq at each row, shape (N, 12) [Nm].
+        when: times of the calls, shape (M,) [s]; the first `look_back` seconds see a back-filled past.
+
+    Returns:
+        Shape (M, 12, F); `[:, j]` is joint j in SDK order.
+    """
+    error = np.stack([at(time, kp_error, when - lag).ravel() for lag in features.lags])
+    speed = np.stack([at(time, kd_dq, when - lag).ravel() for lag in features.lags])
+    joints = np.tile(np.arange(N_JOINTS), len(when))
+    return columns(features, error, speed, joints).reshape(len(when), N_JOINTS, features.width)

@@ -1,0 +1,82 @@
+"""The two nets, as the field knows them; inputs and output in Nm, their scaling inside.
+
+The scales are plain gains without offsets: no input gives the same values before and after a reset that
+fills a history with zeros (Isaac Lab) or with the first sample (mjlab), and a fold of kp and kd stays a gain.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from identify.settings import LSTMShape, MLPShape, TrainConfig
+
+
+class MLP(nn.Module):
+    """Torque from the present and the past: F → layers × hidden → 1, softsign between.
+
+    After the MLP of "Walk These Ways" (Margolis & Agrawal 2022; Go1 net 6 → 32 → 32 → 1, softsign),
+    wider: 4 × 100.
+    """
+
+    def __init__(self, width: int, shape: MLPShape) -> None:
+        super().__init__()
+        self.input_scale: Tensor
+        self.output_scale: Tensor
+        self.register_buffer("input_scale", torch.ones(width))
+        self.register_buffer("output_scale", torch.ones(()))
+        layers: list[nn.Module] = []
+        for _ in range(shape.layers):
+            layers += [nn.Linear(width, shape.hidden), nn.Softsign()]
+            width = shape.hidden
+        self.net = nn.Sequential(*layers, nn.Linear(width, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Torque (N, 1) [Nm] from columns (N, F) of `identify.features`."""
+        return self.net(x / self.input_scale) * self.output_scale
+
+
+class LSTM(nn.Module):
+    """Torque from the present alone, the past in the state: 2 → LSTM → head → 1.
+
+    After the actuator net of Rudin et al. 2022 (legged_gym, anydrive_v3_lstm.pt: 2 × 8), wider: 2 × 64.
+    The attribute `lstm` and the call's shape are Isaac Lab's contract (isaaclab/actuators/actuator_net.py).
+    """
+
+    def __init__(self, shape: LSTMShape) -> None:
+        super().__init__()
+        self.input_scale: Tensor
+        self.output_scale: Tensor
+        self.register_buffer("input_scale", torch.ones(2))
+        self.register_buffer("output_scale", torch.ones(()))
+        between = shape.dropout if shape.layers > 1 else 0.0  # a single layer has nothing in between
+        self.lstm = nn.LSTM(2, shape.hidden, shape.layers, batch_first=True, dropout=between)
+        self.head = nn.Sequential(
+            nn.Dropout(shape.dropout), nn.Linear(shape.hidden, shape.head), nn.Softsign(), nn.Linear(shape.head, 1)
+        )
+
+    def forward(self, x: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """Torque along time.
+
+        Args:
+            x: kp·e and kd·dq, shape (N, T, 2) [Nm].
+            state: h and c, each (layers, N, hidden); zeros after a reset.
+
+        Returns:
+            Torque (N, T, 1) [Nm] and the state to carry on.
+        """
+        hidden, state = self.lstm(x / self.input_scale, state)
+        return self.head(hidden) * self.output_scale, state
+
+    @torch.jit.unused
+    def rest(self, count: int) -> tuple[Tensor, Tensor]:
+        """The state after a reset, for `count` joints side by side."""
+        zeros = self.input_scale.new_zeros(self.lstm.num_layers, count, self.lstm.hidden_size)
+        return zeros, zeros.clone()
+
+
+def build(config: TrainConfig) -> MLP | LSTM:
+    """The untrained net that a configuration describes, its scales still 1."""
+    if config.mlp:
+        return MLP(config.features.width, config.mlp)
+    return LSTM(config.lstm or LSTMShape())

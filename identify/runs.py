@@ -1,0 +1,212 @@
+"""A run folder: one training, with all that is needed to use, judge and repeat it.
+
+config.yaml    what was asked for (identify.settings)
+run.json       what it was done with: data, split, gains, baselines, versions (`Facts`)
+best.pt        the net with the lowest validation loss: a dict of tensors, nothing else
+last.pt        where `--resume` goes on: net, optimiser, counters
+history.csv    loss of every epoch
+metrics.json   torque errors of every predictor on the run's own three parts
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from collect.config import load as load_config
+from collect.config import parse
+from collect.errors import UserError
+from collect.joints import Kind as JointKind
+from collect.recording import sha256_of
+from identify.features import Features
+from identify.models import LSTM, MLP, build
+from identify.settings import Kind, TrainConfig
+
+Part = Literal["train", "validation", "test", "blocks"]
+"""Whole segments go to one part; `blocks` means cut into cycles, see `identify.split`."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One recording that a run was trained on."""
+
+    name: str
+    """Name of the recording."""
+    sha256: str
+    """Its content's SHA-256 (`Recording.content_sha256`)."""
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """The part that one segment of one recording belongs to."""
+
+    recording: str
+    segment: str
+    part: Part
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """Smallest and largest value per kind of joint."""
+
+    hip: tuple[float, float]
+    thigh: tuple[float, float]
+    calf: tuple[float, float]
+
+    def of(self, kind: JointKind) -> tuple[float, float]:
+        """The range of one kind of joint."""
+        found: tuple[float, float] = getattr(self, kind)
+        return found
+
+
+@dataclass(frozen=True)
+class Gains:
+    """Gains seen in training; outside them the net extrapolates."""
+
+    kp: Ranges
+    """[Nm/rad]"""
+    kd: Ranges
+    """[Nm·s/rad]"""
+
+
+@dataclass(frozen=True)
+class Baselines:
+    """What was fitted for the baselines, on the training rows alone (`identify.baselines`)."""
+
+    delay: float
+    """Of `delayed_pd`: age of the q_target that the motor follows [s]."""
+    weights: tuple[float, ...]
+    """Of `linear`: one per column of the net's input [1, with joint identity Nm]."""
+    offset: float
+    """Of `linear` [Nm]."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """run.json: what a training was done with."""
+
+    kind: Kind
+    """Which net."""
+    label: Literal["tau_est"]
+    """The torque it predicts."""
+    seed: int
+    """Of every random number."""
+    sources: tuple[Source, ...]
+    """The recordings."""
+    split: tuple[Assignment, ...]
+    """Which segment went where."""
+    gains: Gains
+    """Gains among the training rows."""
+    baselines: Baselines
+    """Fitted on the training rows."""
+    versions: tuple[str, ...]
+    """Python and packages, as `name version`."""
+    best_sha256: str | None = None
+    """Of best.pt; None while the training is unfinished."""
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A finished training, ready to predict."""
+
+    path: Path
+    """Its folder."""
+    kind: Kind
+    """`mlp` or `lstm`, which is also the net's name among the predictors."""
+    config: TrainConfig
+    """What was asked for."""
+    facts: Facts
+    """What it was done with."""
+    model: MLP | LSTM
+    """The best net, on the CPU, in eval mode."""
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.path.name
+
+    @property
+    def features(self) -> Features:
+        """What the net sees."""
+        return self.config.features
+
+    @property
+    def gains(self) -> Gains:
+        """Gains it was trained on."""
+        return self.facts.gains
+
+    @property
+    def baselines(self) -> Baselines:
+        """Fitted baselines."""
+        return self.facts.baselines
+
+
+def load(path: Path | str) -> Run:
+    """Open a finished run; the net's hash is checked before it is read.
+
+    Raises:
+        UserError: when it is not a run, unfinished, or best.pt is not the file that training wrote.
+    """
+    path = Path(path)
+    facts = read_facts(path)
+    config = load_config(path / "config.yaml", TrainConfig)
+    if facts.best_sha256 is None:
+        raise UserError(
+            "the training of this run did not finish", where=str(path), fix="go on with `identify train … --resume`"
+        )
+    best = path / "best.pt"
+    if not best.is_file() or sha256_of(best) != facts.best_sha256:
+        raise UserError("best.pt is not the net this run trained", where=str(best), fix="copy the run again")
+    model = build(config)
+    try:
+        model.load_state_dict(torch.load(best, map_location="cpu", weights_only=True))
+    except (RuntimeError, KeyError) as error:
+        raise UserError(
+            f"best.pt does not fit config.yaml: {error}", where=str(best), fix="copy the run again"
+        ) from error
+    return Run(path.resolve(), facts.kind, config, facts, model.eval())
+
+
+def read_facts(path: Path) -> Facts:
+    """run.json of a run folder, also of an unfinished one.
+
+    Raises:
+        UserError: when there is none or it is damaged.
+    """
+    file = path / "run.json"
+    if not file.is_file():
+        raise UserError("not a run: it has no run.json", where=str(path), fix="give the folder that train wrote")
+    return load_config(file, Facts)  # JSON is YAML
+
+
+def write_facts(path: Path, facts: Facts) -> None:
+    """Write run.json atomically."""
+    text = json.dumps(dataclasses.asdict(facts), indent=1)
+    parse(text, Facts, where="run.json")  # what cannot be read back is not written
+    write_bytes(path / "run.json", text.encode() + b"\n")
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Replace a file atomically: whoever reads it finds the old content or the new, never half."""
+    part = path.with_name(f".{path.name}.part")
+    with part.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(part, path)
+
+
+def write_tensors(path: Path, content: dict[str, Any]) -> None:
+    """Save tensors and plain values atomically, readable with `weights_only=True`."""
+    part = path.with_name(f".{path.name}.part")
+    with part.open("wb") as file:
+        torch.save(content, file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(part, path)

@@ -1,0 +1,56 @@
+"""What a net sees: order, sign, lags and interpolation, pinned by hand-computed numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from identify.features import Features, at, columns, matrix, terms
+
+
+def test_error_is_target_minus_position_and_both_terms_are_torques() -> None:
+    """kp·(q_target − q) and +kd·dq, as in tau = kp·e − kd·dq."""
+    error, speed = terms(*(np.array([x]) for x in (1.0, 0.75, -2.0, 20.0, 1.5)))
+    assert (error[0], speed[0]) == (5.0, -3.0)
+
+
+def test_errors_come_first_then_velocities_each_newest_first_then_the_joint() -> None:
+    """One sample, every column computed by hand."""
+    features = Features(0.005, (0.0, 0.005, 0.010), joint_identity=True)
+    row = columns(features, np.array([[1.0], [2.0], [3.0]]), np.array([[-4.0], [-5.0], [-6.0]]), np.array([4]))
+    assert row.tolist() == [[1, 2, 3, -4, -5, -6, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]]
+    assert features.names[1] == "kp·e at 5 ms"
+    assert features.names[5] == "kd·dq at 10 ms"
+    assert features.names[6 + 4] == "FL_thigh"
+    assert features.width == row.shape[1] == len(features.names)
+
+
+def test_lags_are_times_interpolated_between_rows() -> None:
+    """With rows at 0, 2, 4, 8 ms and a ramp of 1 Nm/ms, a lag of 5 ms at 8 ms sees 3 Nm."""
+    time = np.array([0.0, 0.002, 0.004, 0.008])
+    ramp = np.repeat(1e3 * time[:, None], 12, axis=1) + np.arange(12)
+    seen = matrix(Features(0.005, (0.0, 0.005)), time, ramp, -2.0 * ramp, np.array([0.008, 0.006]))
+    assert seen.shape == (2, 12, 4)
+    np.testing.assert_allclose(seen[0, 0], [8, 3, -16, -6], rtol=1e-6)
+    np.testing.assert_allclose(seen[1, 11], [6 + 11, 1 + 11, -34, -24], rtol=1e-6)
+
+
+def test_the_past_before_the_first_row_is_the_first_row() -> None:
+    """A motor at rest has a constant past; nothing is invented by extrapolating."""
+    values = np.array([[3.0], [5.0]])
+    assert at(np.array([1.0, 2.0]), values, np.array([-9.0, 1.5, 7.0])).ravel().tolist() == [3.0, 4.0, 5.0]
+    assert at(np.array([1.0]), values[:1], np.array([0.0, 9.0])).ravel().tolist() == [3.0, 3.0]
+
+
+def test_without_joint_identity_all_joints_share_their_columns() -> None:
+    """A stock consumer's input has 2·lags columns, no more."""
+    assert Features(0.005, (0.0, 0.005, 0.010)).width == 6
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"step": 0.0}, {"step": 1.0}, {"lags": ()}, {"lags": (0.0, 0.0)}, {"lags": (0.002,)}]
+)
+def test_features_that_cannot_be_are_refused(wrong: dict) -> None:
+    """Lags start at 0 and grow; a step is above zero."""
+    with pytest.raises(ValueError, match=r"must be|start at 0"):
+        Features(**({"step": 0.005, "lags": (0.0, 0.005)} | wrong))
