@@ -21,7 +21,7 @@ from collect.channels import CHANNELS, GAP
 from collect.errors import UserError
 
 SUFFIX = ".journal"
-_MAGIC = b"GO2JRNL1"
+_MAGIC, _END = b"GO2JRNL1", b"GO2JREND"
 _PAGE = 4096
 _SYNC = 0.5
 """A power cut may cost this much [s]."""
@@ -53,7 +53,7 @@ class Journal:
             UserError: when it exists or there is no room for it.
         """
         text = json.dumps(header).encode()
-        start = -(-(len(_MAGIC) + 8 + len(text)) // _PAGE) * _PAGE
+        start = _first_row(len(text))
         size = start + capacity * ROW.itemsize
         self.path = path
         try:
@@ -72,8 +72,8 @@ class Journal:
                 fix="free space or choose --out",
             ) from error
         self._map = mmap.mmap(self._file, size)
-        self._map[: len(_MAGIC) + 8] = _MAGIC + len(text).to_bytes(4, "little") + zlib.crc32(text).to_bytes(4, "little")
-        self._map[len(_MAGIC) + 8 : len(_MAGIC) + 8 + len(text)] = text
+        self._outcome = start - _PAGE
+        self._put(0, _MAGIC, text)
         self._rows = np.frombuffer(self._map, ROW, capacity, start)
         self.row = blank_row()
         """The row to be refilled every tick, of dtype `ROW`."""
@@ -93,6 +93,14 @@ class Journal:
         self.row["crc"] = zlib.crc32(self._checked)
         self._rows[self._count] = self.row
         self._count += 1
+
+    def finish(self, outcome: dict[str, Any]) -> None:
+        """Note how the session ended; a journal without this was interrupted."""
+        self._put(self._outcome, _END, json.dumps(outcome).encode())
+
+    def _put(self, at: int, magic: bytes, text: bytes) -> None:
+        block = magic + len(text).to_bytes(4, "little") + zlib.crc32(text).to_bytes(4, "little") + text
+        self._map[at : at + len(block)] = block
 
     def __len__(self) -> int:
         return self._count
@@ -116,10 +124,25 @@ class Journal:
         os.fdatasync(self._file)
 
 
-def read(path: Path) -> tuple[dict[str, Any], NDArray[Any]]:
-    """What a journal holds: its header and every undamaged row, in order.
+def _first_row(length: int) -> int:
+    """Where rows begin: after the header's pages and one page for the outcome [B]."""
+    return (-(-(16 + length) // _PAGE) + 1) * _PAGE
 
-    A row after a damaged one is flagged with a gap.
+
+def _get(raw: bytes, at: int, magic: bytes) -> dict[str, Any] | None:
+    length = int.from_bytes(raw[at + 8 : at + 12], "little")
+    text = raw[at + 16 : at + 16 + length]
+    checksum = int.from_bytes(raw[at + 12 : at + 16], "little")
+    if raw[at : at + 8] != magic or len(text) < length or zlib.crc32(text) != checksum:
+        return None
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+def read(path: Path) -> tuple[dict[str, Any], dict[str, Any] | None, NDArray[Any]]:
+    """What a journal holds: its header, how the session ended, and every undamaged row, in order.
+
+    The outcome is None when the session was interrupted. A row after a damaged one is flagged with a gap.
 
     Raises:
         UserError: when the file is not a journal or its header is damaged.
@@ -128,18 +151,17 @@ def read(path: Path) -> tuple[dict[str, Any], NDArray[Any]]:
         raw = path.read_bytes()
     except OSError as error:
         raise UserError(f"cannot read the journal: {error.strerror}", where=str(path), fix="check the path") from error
-    length = int.from_bytes(raw[8:12], "little")
-    text = raw[16 : 16 + length]
-    if raw[:8] != _MAGIC or len(text) < length or zlib.crc32(text) != int.from_bytes(raw[12:16], "little"):
+    header = _get(raw, 0, _MAGIC)
+    if header is None:
         raise UserError("not a journal, or its header is damaged", where=str(path), fix="name a *.journal file")
-    start = -(-(16 + length) // _PAGE) * _PAGE
+    start = _first_row(int.from_bytes(raw[8:12], "little"))
     capacity = max(len(raw) - start, 0) // ROW.itemsize
     rows = np.frombuffer(raw, ROW, capacity, start) if capacity else np.zeros(0, ROW)
     good = np.array([_intact(rows[k : k + 1], k) for k in range(capacity)], dtype=bool)
     kept = rows[good].copy()
     after_hole = np.diff(kept["number"].astype(np.int64), prepend=0) > 1
     kept["flags"][after_hole] |= GAP
-    return json.loads(text), kept
+    return header, _get(raw, start - _PAGE, _END), kept
 
 
 def _intact(row: NDArray[Any], index: int) -> bool:

@@ -82,6 +82,8 @@ class Link:
                 fix="check that the interface is up and has an address (`ip -br address`)",
             ) from error
         self._publications = BuiltinDataReader(self.participant, BuiltinTopicDcpsPublication)
+        unseen = ViewState.Any | InstanceState.Alive | SampleState.NotRead
+        self._unseen = ReadCondition(self._publications, unseen)
 
     def reader(self, topic: str, message: Any, qos: Qos | None = None) -> DataReader:
         """A reader of `topic`; `qos` defaults to `STATE_QOS`."""
@@ -91,15 +93,18 @@ class Link:
         """A writer of `topic`; `qos` defaults to `COMMAND_QOS`."""
         return DataWriter(self.participant, Topic(self.participant, topic, message), qos or COMMAND_QOS)
 
-    def other_writers(self, topic: str) -> list[Writer]:
+    def other_writers(self, topic: str) -> set[Writer]:
         """Writers of `topic` that belong to other participants, whether or not they have written yet."""
-        found = self._publications.read(N=1000)
-        return [
+        own = str(self.participant.guid)
+        return {
             Writer(str(endpoint.participant_key), str(endpoint.key))
-            for endpoint in found
-            if getattr(endpoint, "topic_name", None) == topic
-            and str(endpoint.participant_key) != str(self.participant.guid)
-        ]
+            for endpoint in self._publications.read(N=1000)
+            if getattr(endpoint, "topic_name", None) == topic and str(endpoint.participant_key) != own
+        }
+
+    def writers_changed(self) -> bool:
+        """Whether a writer of anything has come since `other_writers` was asked; cheap enough for the loop."""
+        return bool(self._unseen.triggered)
 
 
 class Inbox:

@@ -62,7 +62,7 @@ class PlanConfig:
         if not 0.1 <= self.rest <= 10.0:
             raise ValueError(f"rest must be 0.1 to 10 s, got {self.rest}")
         for segment in self.segments:
-            if not (0.0 < min(segment.kp) and max(segment.kp) <= MAX_KP):
+            if not (min(segment.kp) > 0.0 and max(segment.kp) <= MAX_KP):
                 raise ValueError(f"{segment.name}: kp must be above 0 and at most {MAX_KP}")
             if not (min(segment.kd) >= MIN_KD and max(segment.kd) <= MAX_KD):
                 raise ValueError(f"{segment.name}: kd must be {MIN_KD} to {MAX_KD}")
@@ -164,7 +164,7 @@ def _within(plan: Plan, value: Any, low: Any, high: Any, what: str, unit: str) -
     segment = plan.segment[row]
     name = plan.segments["name"][segment].decode() if segment >= 0 else "between segments"
     raise UserError(
-        f"{NAMES[joint]} at t = {row / RATE:.2f} s: predicted {what} with margin {MARGIN} is {value[row, joint]:.2f} {unit},"
+        f"{NAMES[joint]} at t = {row / RATE:.2f} s: predicted {what} × {MARGIN} is {value[row, joint]:.2f} {unit},"
         f" allowed {low[joint]:.2f} to {high[joint]:.2f}",
         where=f"plan {plan.name}, {name}",
         fix="lower that segment's amplitude or top frequency, raise its kd, or move the posture",

@@ -1,0 +1,76 @@
+"""The whole motion of a session as one table by robot tick: armed, ramp, plan, return."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from collect.joints import LOWER, N_JOINTS, UPPER
+from collect.plan import RANGE_MARGIN, RATE, Plan
+from collect.safety import DAMPING_KD
+
+ARMED = 0.5
+"""Damping before the ramp: the motors enter servo mode and the loop shows that it keeps time [s]."""
+RAMP = 3.0
+"""Shortest ramp [s]."""
+RAMP_SPEED = 0.5
+"""Fastest ramp: a leg may rest beyond its range and comes back no faster than this [rad/s]."""
+RETURN = 2.0
+"""Shortest return [s]."""
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """Row k is commanded at the robot's tick k after the start. Tables are float32, shape (M, 12)."""
+
+    q_target: NDArray[np.float32]
+    kp: NDArray[np.float32]
+    kd: NDArray[np.float32]
+    segment: NDArray[np.int16]
+    """Row of the plan's segments, −1 outside, shape (M,)."""
+    expected_error: NDArray[np.float32]
+    """|q_target − q| that the plan predicts [rad]."""
+    plan_start: int
+    """Row at which the plan begins."""
+
+    def __len__(self) -> int:
+        return len(self.q_target)
+
+
+def compose(plan: Plan, q: NDArray[np.float64]) -> Program:
+    """The program that takes a robot from posture q [rad], shape (12,), through the plan and back.
+
+    It ends where it began, or at the nearest posture within the range, should a leg have rested beyond it.
+    """
+    armed = np.tile(q, (round(ARMED * RATE), 1))
+    ramp = glide(q, plan.q_target[0], RAMP)
+    home = np.clip(q, LOWER + RANGE_MARGIN, UPPER - RANGE_MARGIN)
+    back = glide(plan.q_target[-1], home, RETURN)
+    before, after = len(armed) + len(ramp), len(back)
+    rows = before + len(plan) + after
+    kp, kd = np.zeros((rows, N_JOINTS), np.float32), np.zeros((rows, N_JOINTS), np.float32)
+    kd[: len(armed)] = DAMPING_KD
+    kp[len(armed) : before], kd[len(armed) : before] = plan.kp[0], plan.kd[0]
+    kp[before : rows - after], kd[before : rows - after] = plan.kp, plan.kd
+    kp[rows - after :], kd[rows - after :] = plan.kp[-1], plan.kd[-1]
+    outside = np.full((before, N_JOINTS), 0.0), np.full((after, N_JOINTS), 0.0)
+    return Program(
+        q_target=np.concatenate([armed, ramp, plan.q_target, back]).astype(np.float32),
+        kp=kp,
+        kd=kd,
+        segment=np.concatenate([np.full(before, -1), plan.segment, np.full(after, -1)]).astype(np.int16),
+        expected_error=np.concatenate([outside[0], np.abs(plan.q_target - plan.q), outside[1]]).astype(np.float32),
+        plan_start=before,
+    )
+
+
+def glide(start: NDArray[np.float64], end: NDArray[np.float64], shortest: float) -> NDArray[np.float64]:
+    """Minimum-jerk motion from start to end, shape (rows, 12) [rad], never faster than `RAMP_SPEED`.
+
+    s = 10·x³ − 15·x⁴ + 6·x⁵ peaks at 1.875 times the mean speed (Flash & Hogan 1985).
+    """
+    duration = max(shortest, 1.875 * float(np.abs(end - start).max()) / RAMP_SPEED)
+    x = np.linspace(0.0, 1.0, round(duration * RATE))[:, None]
+    return start + (end - start) * (10.0 * x**3 - 15.0 * x**4 + 6.0 * x**5)
