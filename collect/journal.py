@@ -133,7 +133,7 @@ def _get(raw: bytes, at: int, magic: bytes) -> dict[str, Any] | None:
     length = int.from_bytes(raw[at + 8 : at + 12], "little")
     text = raw[at + 16 : at + 16 + length]
     checksum = int.from_bytes(raw[at + 12 : at + 16], "little")
-    if raw[at : at + 8] != magic or len(text) < length or zlib.crc32(text) != checksum:
+    if raw[at : at + 8] != magic or not 0 < length == len(text) or zlib.crc32(text) != checksum:
         return None
     found: dict[str, Any] = json.loads(text)
     return found

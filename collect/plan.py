@@ -39,7 +39,7 @@ class PlanConfig:
     segments: tuple[Segment, ...]
     """What the joints do, in order."""
 
-    posture: tuple[float, ...] = tuple(HANG)
+    posture: tuple[float, ...] = tuple(HANG.tolist())
     """Centre of all motion, 1, 3 (hip, thigh, calf) or 12 values [rad]."""
 
     rest: float = 0.5

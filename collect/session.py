@@ -20,7 +20,7 @@ from collect import recording, sealing
 from collect.control import PERIOD, SIMULATOR, Control, Progress
 from collect.errors import UserError
 from collect.journal import SUFFIX, Journal
-from collect.link import LOOPBACK, Link, default_domain
+from collect.link import Link, default_domain
 from collect.plan import RATE, Plan, check
 from collect.preflight import Robot, confirm_hanging, preflight
 from collect.program import Program, compose
@@ -92,9 +92,7 @@ def run(plan: Plan, options: Options) -> Result:
     if robot.missing:
         _say(f"this simulator does not deliver: {', '.join(sorted(robot.missing))}")
     if robot.silent_writers:
-        _say(
-            f"note: {robot.silent_writers} silent writer(s) of rt/lowcmd besides us; the session stops if one more appears"
-        )
+        _say(f"note: {robot.silent_writers} silent writer(s) of rt/lowcmd besides us; one more would stop the session")
     program = compose(plan, robot.q)
     journal = Journal(target.with_suffix(SUFFIX), len(program) + SPARE, _header(plan, options, robot, name))
     reason, still, progress = _move(link, journal, program, plan, robot)
@@ -227,6 +225,3 @@ def _show(progress: Progress, program: Program, plan: Plan, done: threading.Even
 def _say(text: str) -> None:
     sys.stderr.write(text + "\n")
     sys.stderr.flush()
-
-
-__all__ = ["LOOPBACK", "Options", "Result", "run"]

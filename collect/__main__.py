@@ -1,0 +1,257 @@
+"""`python -m collect`: the virtual Go2, plans, sessions, recordings."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from collect.errors import UserError, exit_on_user_error
+
+if TYPE_CHECKING:
+    from collect.plan import Plan
+
+Sources = Annotated[tuple[Path, ...], tyro.conf.Positional]
+Source = Annotated[Path, tyro.conf.Positional]
+
+
+def robot(
+    interface: str = "lo",
+    domain: int = 1,
+    motors: Path | None = None,
+    mount: Literal["fixed", "sling"] = "fixed",
+    on_silence: Literal["hold_target", "hold_torque", "damp"] = "hold_target",
+    truth: Path | None = None,
+) -> int:
+    """Run the virtual Go2 until it is interrupted.
+
+    Args:
+        interface: Network interface to speak on.
+        domain: DDS domain; 0, the real robots', only on lo.
+        motors: YAML of the hidden motors instead of the one shipped.
+        mount: Body held fixed, or hung on a sling that swings.
+        on_silence: What the motors do when commands stop.
+        truth: HDF5 file for what really happened, written at the end.
+    """
+    from collect.virtual.robot import RobotOptions, run
+
+    run(
+        RobotOptions(interface=interface, domain=domain, motors=motors, mount=mount, on_silence=on_silence, truth=truth)
+    )
+    return 0
+
+
+def plan(config: Source, out: Path) -> int:
+    """Turn a config into a plan file: simulated on the rigid body, checked, ready for the robot's computer.
+
+    Args:
+        config: YAML of the session (configs/collect).
+        out: Plan file to write.
+    """
+    from collect.plan import save
+
+    if out.exists():
+        raise UserError("the plan exists and is never overwritten", where=str(out), fix="choose another --out")
+    made = _make_plan(config)
+    digest = save(made, out)
+    _print_plan(made)
+    print(f"plan {out}: {len(made) / 500.0:.1f} s, sha256 {digest[:16]}…")
+    return 0
+
+
+def run(
+    source: Source,
+    interface: str,
+    out: Path = Path("recordings"),
+    domain: int | None = None,
+    peer: Literal["robot", "simulator"] = "robot",
+    session: str | None = None,
+) -> int:
+    """Move a hung robot along a plan and seal the recording.
+
+    Exit codes: 0 complete, 2 refused before motion, 3 stopped by a check, 4 by the operator, 6 robot not
+    confirmed still.
+
+    Args:
+        source: Plan file, or a config, which is planned first (needs mujoco).
+        interface: Network interface wired to the robot; lo for the virtual Go2.
+        out: Folder for the recording.
+        domain: DDS domain; 0 by default, 1 on lo.
+        peer: `simulator` for one that sends no tick, CRC, temperature or motor mode.
+        session: Name of the recording; the plan's name and the time by default.
+    """
+    from collect import session as sessions
+    from collect.plan import load
+
+    options = sessions.Options(interface=interface, out=out, domain=domain, peer=peer, session=session)
+    made = _make_plan(source) if source.suffix in (".yaml", ".yml") else load(source)
+    result = sessions.run(made, options)
+    if result.reason is not None:
+        still = "The robot is still." if result.still else "Robot NOT confirmed still: cut power."
+        print(f"STOP {result.reason}. {still} Data: {result.path}, {result.rows} rows.", file=sys.stderr)
+    elif not result.still:
+        print("Robot NOT confirmed still: cut power.", file=sys.stderr)
+    print(f"sealed {result.path}: {result.rows} rows")
+    return result.exit_code
+
+
+def check(recordings: Sources = (), list: bool = False) -> int:  # the flag is called --list
+    """Verify sealed recordings, or list the checks that stop a session.
+
+    Args:
+        recordings: Files or folders to verify.
+        list: Print the safety checks instead.
+    """
+    from collect.recording import find, read, sha256_of
+    from collect.safety import CHECKS
+
+    if list:
+        table = Table("code", "stops when", "needs")
+        for item in CHECKS:
+            table.add_row(item.code, item.trigger, item.needs or "joint states")
+        Console().print(table)
+        return 0
+    if not recordings:
+        raise UserError(
+            "nothing to check", where="python -m collect check", fix="name recordings or folders, or use --list"
+        )
+    for path in find([*recordings]):
+        print(f"ok {path}: {len(read(path))} rows, sha256 {sha256_of(path)[:16]}…")
+    return 0
+
+
+def show(recordings: Sources, json_file: Annotated[Path | None, tyro.conf.arg(name="json")] = None) -> int:
+    """Tell what recordings are worth: rate, gaps, motion, torque, fixture, noise floor.
+
+    Args:
+        recordings: Files or folders.
+        json_file: Write the figures to this file too.
+    """
+    from collect.quality import assess
+    from collect.recording import find, read
+
+    figures = {}
+    for path in find([*recordings]):
+        recording = read(path)
+        figures[recording.session] = dataclasses.asdict(assess(recording))
+        table = Table("figure", "value", title=recording.session)
+        for name, value in figures[recording.session].items():
+            text = json.dumps(value) if not isinstance(value, float) else f"{value:.6g}"
+            table.add_row(name, text)
+        Console().print(table)
+    _write_json(json_file, figures)
+    return 0
+
+
+def recover(journals: Sources) -> int:
+    """Make valid recordings of interrupted sessions.
+
+    Args:
+        journals: The *.journal files they left.
+    """
+    from collect.sealing import seal
+
+    if not journals:
+        raise UserError("no journal named", where="python -m collect recover", fix="name one or more *.journal files")
+    for path in journals:
+        print(f"recovered {seal(path)}")
+    return 0
+
+
+def convert(
+    sources: Sources,
+    layout: Literal["katari16", "orl", "dls", "csv"],
+    out: Path,
+    kp: tuple[float, ...] | None = None,
+    kd: tuple[float, ...] | None = None,
+    start: Annotated[float | None, tyro.conf.arg(name="from")] = None,
+    stop: Annotated[float | None, tyro.conf.arg(name="to")] = None,
+) -> int:
+    """Turn logs made by others into recordings.
+
+    Args:
+        sources: Logs; an ORL source is its folder.
+        layout: How they are laid out.
+        out: Folder for the recordings, which keep the sources' names.
+        kp: Position gains where the log does not tell: 1, 3 (hip, thigh, calf) or 12 values.
+        kd: Velocity gains likewise.
+        start: Leave out what comes before, in seconds from the first row.
+        stop: Leave out what comes after.
+    """
+    from collect.convert import convert as convert_log
+
+    if not sources:
+        raise UserError("no source named", where="python -m collect convert", fix="name one or more logs")
+    for source in sources:
+        print(f"converted {convert_log(source, layout, out, kp, kd, start, stop)}")
+    return 0
+
+
+def _make_plan(config: Path) -> Plan:
+    from collect import config as config_file
+    from collect.plan import PlanConfig, check, tabulate
+
+    table = tabulate(config_file.load(config, PlanConfig))
+    try:
+        from collect.predict import predict
+    except ImportError as error:
+        raise UserError(
+            f"planning simulates the rigid body and needs {error.name}",
+            where=str(config),
+            fix="pip install -c constraints.txt '.[sim]', or plan on a desk and run the plan file here",
+        ) from error
+    made = predict(table)
+    check(made)
+    return made
+
+
+def _print_plan(made: Plan) -> None:
+    import numpy as np
+
+    from collect.joints import BY_KIND
+
+    table = Table(
+        "segment", "kind", "s", *(f"{kind}: rad, rad/s, Nm" for kind in BY_KIND), title="predicted motion, peak"
+    )
+    for row in made.segments:
+        rows = slice(row["start"], row["stop"])
+        cells = []
+        for joints in BY_KIND.values():
+            travel = np.abs(made.q[rows] - made.q[:1])[:, joints].max()
+            cells.append(
+                f"{travel:.2f}, {np.abs(made.dq[rows, joints]).max():.1f}, {np.abs(made.tau[rows, joints]).max():.1f}"
+            )
+        duration = (row["stop"] - row["start"]) / 500.0
+        table.add_row(row["name"].decode(), row["kind"].decode(), f"{duration:.1f}", *cells)
+    Console().print(table)
+
+
+def _write_json(path: Path | None, content: object) -> None:
+    if path is not None:
+        path.write_text(json.dumps(content, indent=1) + "\n")
+
+
+VERBS: dict[str, Callable[..., Any]] = {
+    "robot": robot,
+    "plan": plan,
+    "run": run,
+    "check": check,
+    "show": show,
+    "recover": recover,
+    "convert": convert,
+}
+
+if __name__ == "__main__":
+    with exit_on_user_error():
+        try:
+            code = tyro.extras.subcommand_cli_from_dict(VERBS, prog="python -m collect", description=__doc__)
+        except KeyboardInterrupt:
+            code = 130
+        sys.exit(code)

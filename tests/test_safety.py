@@ -1,0 +1,108 @@
+"""The table of checks: quiet on a healthy robot, and each one trips on its own fault with its own code."""
+
+import numpy as np
+import pytest
+
+from collect.joints import HANG, LOWER
+from collect.safety import CHECKS, MAX_SPEED, Watch, tripped, usable
+
+
+def healthy() -> Watch:
+    watch = Watch()
+    watch.q[:] = HANG
+    return watch
+
+
+def fault(name: str, **changes):
+    def inject(watch: Watch) -> None:
+        for key, value in changes.items():
+            if isinstance(value, tuple):
+                getattr(watch, key)[value[0]] = value[1]
+            else:
+                setattr(watch, key, value)
+
+    return pytest.param(name.split(" ")[0], inject, id=name)
+
+
+FAULTS = [
+    fault("L1 silence", age=0.021),
+    fault("L1 age unknown", age=float("nan")),
+    fault("L2 clock back", tick_step=-2),
+    fault("L2 clock jumps", tick_step=340),
+    fault("L4 unusable states", bad_states=3),
+    fault("L5 corrupt states", bad_crcs=6),
+    fault("L6 too fast towards the stop", q=(8, -2.55), dq=(8, -13.0)),
+    fault("L6 beyond the range, moving out", q=(2, LOWER[2] - 0.2), dq=(2, -0.5)),
+    fault("L6 position unknown", q=(0, np.nan)),
+    fault("L7 overspeed", dq=(1, 22.5)),
+    fault("L6 speed unknown", dq=(1, np.nan)),
+    fault("L8 blocked", stuck=(4, 0.11)),
+    fault("L8 pressing", pressed=(4, 0.21)),
+    fault("L9 hot", temperature=(3, 86)),
+    fault("L9 sensor gone", temperature=(3, 0)),
+    fault("L10 motor off", mode=(7, 0)),
+    fault("L10 bus", lost=5),
+    fault("L11 second commander", others=1),
+    fault("L12 slept", late=0.010),
+    fault("L17 tilted", tilt=0.4),
+]
+
+
+def test_a_healthy_robot_trips_nothing():
+    """At the hang posture, at rest."""
+    assert tripped(healthy()) is None
+
+
+def test_a_resting_leg_beyond_its_range_may_come_back():
+    """Real calves rest at −2.81 rad; moving inward from there is fine."""
+    watch = healthy()
+    watch.q[[2, 5, 8, 11]], watch.dq[[2, 5, 8, 11]] = -2.81, 0.4
+    assert tripped(watch) is None
+
+
+@pytest.mark.parametrize(("code", "inject"), FAULTS)
+def test_each_fault_trips_its_check(code, inject):
+    """With its code first; without that check nothing else stands in for it."""
+    watch = healthy()
+    inject(watch)
+    reason = tripped(watch)
+    assert reason is not None
+    assert reason.split(" ")[0] == code
+    if not np.isnan(watch.dq).any():  # an unknown speed rightly trips two
+        assert tripped(watch, tuple(check for check in CHECKS if check.code != code)) is None
+
+
+def test_every_check_has_a_fault():
+    """A check without an injected fault would be a claim."""
+    assert {check.code for check in CHECKS} == {param.values[0] for param in FAULTS}
+
+
+def test_tracking_and_torque_are_timed():
+    """Out of bounds counts up, back in bounds starts again; a large error that was predicted is fine."""
+    watch = healthy()
+    off = HANG + 0.4
+    for _ in range(60):
+        watch.observe(HANG, np.zeros(12), np.zeros(12), off, np.zeros(12))
+    assert watch.stuck[0] == pytest.approx(0.12)
+    assert str(tripped(watch)).startswith("L8")
+    watch.observe(HANG, np.zeros(12), np.zeros(12), off, np.full(12, 0.2))
+    assert watch.stuck[0] == 0.0
+    for _ in range(110):
+        watch.observe(HANG, np.zeros(12), np.full(12, 22.0), HANG, np.zeros(12))
+    assert watch.pressed[0] == pytest.approx(0.22)
+    assert watch.pressed[2] == 0.0  # a calf has 45 Nm
+
+
+def test_limits_stay_below_the_hardware():
+    """The overspeed trip is under the URDF's speed for every joint."""
+    assert MAX_SPEED.tolist() == [22.0, 22.0, 14.0] * 4
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e9, -1e9])
+def test_absurd_states_are_not_usable(value):
+    """In any field."""
+    for field in range(3):
+        state = [np.zeros(12), np.zeros(12), np.zeros(12)]
+        assert usable(*state)
+        state[field][5] = value
+        assert not usable(*state)
