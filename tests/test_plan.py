@@ -56,7 +56,6 @@ def test_a_plan_within_its_limits_passes(plan):
 @pytest.mark.parametrize(
     ("field", "value", "words"),
     [
-        ("q", -2.5, "stopping position"),
         ("q", -2.45, "position"),
         ("dq", 10.0, "speed"),
         ("tau", 31.0, "torque"),

@@ -1,0 +1,37 @@
+# make demo | make test | make check | make clean
+# Everything runs from the checkout in .venv; nothing is installed outside it.
+
+VENV := .venv
+RUN := $(VENV)/bin/python
+INSTALLED := $(VENV)/.installed
+# The first Python 3.11 to 3.13 that really runs; override with `make PYTHON=/path/to/python3`.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && { echo $$p; break; }; done)
+
+.PHONY: demo test check install clean
+
+demo: install
+	$(RUN) demo.py
+
+test: check
+	$(RUN) -m pytest tests
+
+# Lint and types.
+check: install
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+install: $(INSTALLED)
+
+# The SDK goes without its dependencies: it would bring OpenCV. Only our metadata is installed, not our folders.
+$(INSTALLED): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 to 3.13 found; install one or use make PYTHON=..." >&2; exit 2; }
+	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt ".[dev]"
+	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt unitree-sdk2py-dimos
+	@rm -rf build *.egg-info
+	@touch $@
+
+clean:
+	rm -rf $(VENV) demo build *.egg-info
