@@ -1,0 +1,164 @@
+"""`python -m identify`: actuator models from recordings, and how good they are."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from collect.errors import UserError, exit_on_user_error
+from collect.joints import KINDS, NAMES
+
+if TYPE_CHECKING:
+    from identify.evaluate import Judgement
+    from identify.metrics import Errors
+
+Config = Annotated[Path, tyro.conf.Positional]
+Device = Literal["auto", "cpu", "cuda"]
+
+
+def train(
+    config: Config, data: tuple[Path, ...], out: Path, resume: bool = False, device: Device = "auto", seed: int = 0
+) -> int:
+    """Train a net, fit the baselines beside it, and judge both on rows that neither has seen.
+
+    Args:
+        config: YAML of the net and its training (configs/identify).
+        data: Recordings, or folders of them.
+        out: Folder of the run; it must not exist.
+        resume: Go on with an interrupted run instead.
+        device: Where to train; auto takes CUDA where there is one.
+        seed: Of every random number.
+    """
+    from collect.config import load as load_config
+    from identify import dataset, evaluate
+    from identify import train as training
+    from identify.runs import write_bytes
+    from identify.settings import TrainConfig
+
+    settings = load_config(config, TrainConfig)
+    chosen = _device(device)
+    if resume and not out.is_dir():
+        raise UserError("there is no run to resume", where=str(out), fix="leave out --resume")
+    if out.exists() and not resume:
+        raise UserError("the run exists and is never overwritten", where=str(out), fix="another --out, or --resume")
+    recordings = dataset.load([*data])
+    with _bar() as bar:
+        task = bar.add_task(f"{settings.kind} on {len(recordings)} recordings", total=settings.training.epochs, note="")
+
+        def report(epoch: training.Epoch) -> None:
+            note = f"epoch {epoch.number}: {epoch.validation:.3f} Nm, best {epoch.best:.3f}, stale {epoch.stale}"
+            bar.update(task, completed=epoch.number, note=note)
+
+        run = training.train(settings, recordings, out, seed=seed, device=chosen, resume=resume, report=report)
+    by_part = evaluate.by_part(run, recordings)
+    metrics = {part: evaluate.table(judgements) for part, judgements in by_part.items()}
+    write_bytes(out / "metrics.json", (json.dumps(metrics, indent=1) + "\n").encode())
+    judgements = by_part["test"] or by_part["validation"]
+    _print_judgements(judgements)
+    print(f"run {out}: baselines fitted on the training rows, delay {1e3 * run.baselines.delay:.2f} ms")
+    return 0
+
+
+def evaluate(
+    run: Config,
+    data: tuple[Path, ...],
+    json_file: Annotated[Path | None, tyro.conf.arg(name="json")] = None,
+    per_joint: bool = False,
+) -> int:
+    """Judge a run on recordings, every predictor on the same rows.
+
+    Args:
+        run: Folder that `train` wrote.
+        data: Recordings, or folders of them; of one it was trained on only the test rows count.
+        json_file: Write the errors to this file too.
+        per_joint: Print every joint as well.
+    """
+    from identify import dataset, runs
+    from identify import evaluate as evaluation
+
+    judgements = evaluation.evaluate(runs.load(run), dataset.load([*data]))
+    _print_judgements(judgements, per_joint=per_joint)
+    if json_file is not None:
+        _write_json(json_file, {"torque_rmse": evaluation.table(judgements)})
+    return 0
+
+
+def _device(device: Device) -> str:
+    import torch
+
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError("there is no CUDA device", where="--device cuda", fix="use --device auto or cpu")
+    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+
+
+def _bar() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"), TimeElapsedColumn())
+    return Progress(*columns, console=Console(stderr=True))
+
+
+def _print_judgements(judgements: Sequence[Judgement], *, per_joint: bool = False) -> None:
+    """One table per recording; where the net loses to a baseline its figure is red."""
+    for judgement in judgements:
+        table = Table(title=judgement.recording, caption=judgement.rows, title_justify="left", min_width=72)
+        for heading in ("predictor", *(f"{kind}\nRMSE Nm" for kind in KINDS), "all\nR²", "all\nMAE Nm", "all\nMSE Nm²"):
+            table.add_column(heading, justify="left" if heading == "predictor" else "right")
+        baselines, net = judgement.scores[:-1], judgement.scores[-1]
+        for score in baselines:
+            table.add_row(score.predictor, *(f"{value:.3f}" for value in _figures(score.errors)))
+        best = [min(column) for column in zip(*(_figures(one.errors) for one in baselines), strict=True)]
+        figures = [
+            f"[red]{value:.3f}[/red]" if (value < limit if column == len(KINDS) else value > limit) else f"{value:.3f}"
+            for column, (value, limit) in enumerate(zip(_figures(net.errors), _best_r2(best, baselines), strict=True))
+        ]
+        table.add_row(f"[bold]{net.predictor}[/bold]", *figures)
+        if judgement.floor:
+            table.add_row("noise floor", *(f"{getattr(judgement.floor, kind):.3f}" for kind in KINDS))
+        Console().print(table)
+        if per_joint:
+            _print_joints(judgement)
+
+
+def _best_r2(best: list[float], baselines: Sequence[Any]) -> list[float]:
+    """Of R² the largest is the best, of all others the smallest."""
+    return [*best[: len(KINDS)], max(one.errors.overall_r2 for one in baselines), *best[len(KINDS) + 1 :]]
+
+
+def _figures(errors: Errors) -> tuple[float, ...]:
+    by_kind = (errors.rmse_of(kind) for kind in KINDS)
+    return (*by_kind, errors.overall_r2, float(errors.mae.mean()), float(errors.mse.mean()))
+
+
+def _print_joints(judgement: Judgement) -> None:
+    table = Table("joint", "predictor", "MSE Nm²", "RMSE Nm", "R²", "MAE Nm", title=judgement.recording)
+    for joint, name in enumerate(NAMES):
+        for score in judgement.scores:
+            values = (getattr(score.errors, what)[joint] for what in ("mse", "rmse", "r2", "mae"))
+            table.add_row(name, score.predictor, *(f"{value:.3f}" for value in values))
+    Console().print(table)
+
+
+def _write_json(path: Path, content: object) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(content, indent=1) + "\n")
+    except OSError as error:
+        raise UserError(f"cannot write: {error.strerror}", where=str(path), fix="check --json") from error
+
+
+VERBS: dict[str, Callable[..., Any]] = {"train": train, "evaluate": evaluate}
+
+if __name__ == "__main__":
+    with exit_on_user_error():
+        try:
+            code = tyro.extras.subcommand_cli_from_dict(VERBS, prog="python -m identify", description=__doc__)
+        except KeyboardInterrupt:
+            code = 130
+        sys.exit(code)

@@ -1,0 +1,132 @@
+"""Training data as tensors on the device, served without a Python loop over samples.
+
+Both kinds serve an epoch as a series of sums of squared errors; whoever asks takes the gradient of one before
+asking for the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from collect.joints import N_JOINTS
+from identify.dataset import Series, inputs
+from identify.features import Array, Features, at
+from identify.models import LSTM, MLP
+from identify.predict import interleaved
+from identify.settings import LSTMShape
+
+Loss = tuple[Tensor, Tensor]
+"""Sum of squared errors [Nm²] and how many values it holds."""
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """What an MLP learns from: independent rows, drawn in a new order every epoch."""
+
+    x: Tensor
+    """Inputs, shape (M, F)."""
+    y: Tensor
+    """Torque, shape (M, 1) [Nm]."""
+    batch: int
+    """Rows per step."""
+
+    def losses(self, model: MLP, order: torch.Generator | None) -> Iterator[Loss]:
+        """One epoch, batch by batch; without `order` in the order of time."""
+        count = len(self.x)
+        shuffled = torch.randperm(count, generator=order).to(self.x.device) if order else None
+        for start in range(0, count, self.batch):
+            rows = slice(start, start + self.batch) if shuffled is None else shuffled[start : start + self.batch]
+            x, y = self.x[rows], self.y[rows]
+            yield (model(x) - y).square().sum(), y.new_tensor(len(y))
+
+
+@dataclass(frozen=True, eq=False)
+class Pieces:
+    """What an LSTM learns from: pieces of stretches, one joint each, P side by side, T calls long.
+
+    A stretch is called every `step`, from each of K phases between two calls, so that every row of a faster log
+    is used; an epoch takes one phase. A piece that is not the first of its stretch starts cold `warm_up`
+    before its own part, and these calls do not count.
+    """
+
+    x: Tensor
+    """kp·e and kd·dq, shape (K, P, T, 2) [Nm]."""
+    y: Tensor
+    """Torque, shape (K, P, T) [Nm]."""
+    counts: Tensor
+    """1 where a call counts, shape (K, P, T)."""
+    batch: int
+    """Pieces side by side."""
+    window: int
+    """Calls through which gradients flow back."""
+
+    def losses(self, model: LSTM, order: torch.Generator | None) -> Iterator[Loss]:
+        """One epoch, window by window with the state carried; without `order` the first phase, in order."""
+        phases, pieces, calls = self.y.shape
+        phase = int(torch.randint(phases, (), generator=order)) if order else 0
+        shuffled = torch.randperm(pieces, generator=order) if order else torch.arange(pieces)
+        for chosen in shuffled.to(self.x.device).split(self.batch):
+            x, y, counts = self.x[phase, chosen], self.y[phase, chosen], self.counts[phase, chosen]
+            state = model.rest(len(chosen))
+            for start in range(0, calls, self.window):
+                part = slice(start, start + self.window)
+                torque, state = model(x[:, part], state)
+                state = (state[0].detach(), state[1].detach())
+                yield ((torque[..., 0] - y[:, part]).square() * counts[:, part]).sum(), counts[:, part].sum()
+
+
+def samples(
+    features: Features, data: Sequence[Series], rows: Sequence[np.ndarray], batch: int, device: torch.device
+) -> Samples:
+    """The chosen rows of all recordings as an MLP's samples, twelve from each row."""
+    chosen = list(zip(data, rows, strict=True))
+    x = torch.cat([torch.from_numpy(inputs(features, one, kept).reshape(-1, features.width)) for one, kept in chosen])
+    y = np.concatenate([one.tau_est[kept].reshape(-1, 1) for one, kept in chosen]).astype(np.float32)
+    return Samples(x.to(device), torch.from_numpy(y).to(device), batch)
+
+
+def pieces(
+    features: Features,
+    shape: LSTMShape,
+    data: Sequence[Series],
+    rows: Sequence[np.ndarray],
+    batch: int,
+    device: torch.device,
+) -> Pieces:
+    """All recordings as an LSTM's pieces; only the chosen rows count, the others are seen in passing."""
+    phases = max(interleaved(features, one.rate) for one in data)
+    before, span = round(shape.warm_up / features.step), round(shape.span / features.step)
+    found: list[tuple[Array, Array, Array]] = []
+    for one, kept in zip(data, rows, strict=True):
+        for stretch in one.stretches:
+            found += _cut(one, kept, stretch, features.step, phases, before, span)
+    if not found:
+        raise ValueError("no piece holds a chosen row")
+    x, y, counts = (torch.from_numpy(np.concatenate(parts, axis=1)).to(device) for parts in zip(*found, strict=True))
+    return Pieces(x, y, counts, batch, max(1, round(shape.window / features.step)))
+
+
+def _cut(
+    data: Series, kept: np.ndarray, stretch: slice, step: float, phases: int, before: int, span: int
+) -> Iterator[tuple[Array, Array, Array]]:
+    """The pieces of one stretch: x (K, 12, T, 2), y and counts (K, 12, T)."""
+    time = data.time[stretch]
+    terms = [term[stretch] for term in data.terms]
+    for first in range(0, int((time[-1] - time[0]) / step) + 1, span):
+        calls = np.arange(before + span) + (first if first == 0 else first - before)
+        when = time[0] + step * (calls + np.arange(phases)[:, None] / phases)
+        flat = when.ravel()
+        own = (calls >= first) & (calls < first + span) & (when <= time[-1])
+        newest = np.clip(np.searchsorted(time, flat + 1e-9, side="right") - 1, 0, len(time) - 1)
+        counts = own & kept[stretch][newest].reshape(when.shape)
+        if counts.any():
+            shape = (phases, len(calls), N_JOINTS)
+            x = np.stack([at(time, term, flat).reshape(shape).swapaxes(1, 2) for term in terms], axis=-1)
+            y = at(time, data.tau_est[stretch], flat).reshape(shape).swapaxes(1, 2)
+            wide = np.repeat(counts[:, None], N_JOINTS, axis=1)
+            yield x.astype(np.float32), y.astype(np.float32), wide.astype(np.float32)

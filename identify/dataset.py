@@ -1,0 +1,135 @@
+"""A recording as a learner sees it: the terms of the motor's law, its torque, and where time is unbroken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from collect.channels import GAP, REPEATED
+from collect.errors import UserError
+from collect.recording import Recording, find, read
+from identify.features import Array, Features, matrix, terms
+
+_GAP = 2.5
+"""Rows further apart than this many periods belong to two stretches: nothing is interpolated across."""
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """One recording in double precision; arrays have shape (N, 12) in SDK order unless said."""
+
+    name: str
+    """Of the recording."""
+    sha256: str
+    """Of its content."""
+    rate: float
+    """Rows per second [Hz]."""
+    time: Array
+    """Shape (N,) [s]."""
+    q: Array
+    """[rad]"""
+    dq: Array
+    """[rad/s]"""
+    q_target: Array
+    """In force when the row was sampled [rad]."""
+    kp: Array
+    """[Nm/rad]"""
+    kd: Array
+    """[Nm·s/rad]"""
+    tau_est: Array
+    """[Nm]"""
+    segment: NDArray[np.int16]
+    """Index into `segments`, −1 between them, shape (N,)."""
+    segments: tuple[str, ...]
+    """Names."""
+    repeated: NDArray[np.bool_]
+    """Rows whose state is that of the row before, shape (N,)."""
+    stretches: tuple[slice, ...]
+    """Rows without a gap within one segment; no window ever crosses from one to the next."""
+
+    @property
+    def terms(self) -> tuple[Array, Array]:
+        """kp·e and kd·dq [Nm]."""
+        return terms(self.q_target, self.q, self.dq, self.kp, self.kd)
+
+    def with_past(self, look_back: float) -> NDArray[np.bool_]:
+        """Rows within a stretch that have `look_back` seconds of it behind them, shape (N,)."""
+        usable = np.zeros(len(self.time), dtype=bool)
+        for rows in self.stretches:
+            # A nanosecond of slack: times are sums of periods, and 5 × 0.002 is not 0.01.
+            usable[rows] = self.time[rows] - self.time[rows.start] >= look_back - 1e-9
+        return usable
+
+
+def load(paths: list[Path]) -> list[Series]:
+    """The recordings in files and folders.
+
+    Raises:
+        UserError: for paths without recordings, two of one name, or one without velocity or torque.
+    """
+    found = [series(read(path), where=str(path)) for path in find(paths)]
+    names = [one.name for one in found]
+    for path, name in zip(find(paths), names, strict=True):
+        if names.count(name) > 1:
+            raise UserError(f"two recordings are called {name}", where=str(path), fix="rename one, tables use the name")
+    return found
+
+
+def series(recording: Recording, *, where: str) -> Series:
+    """A recording prepared for learning; `where` says in a refusal which it is.
+
+    Raises:
+        UserError: when it lacks a channel that is needed.
+    """
+    for name in ("q", "dq", "q_target", "kp", "kd", "tau_est"):
+        if name in recording.missing:
+            raise UserError(f"the recording holds no {name}", where=where, fix="leave it out: training needs it")
+    wide = {
+        name: getattr(recording, name).astype(np.float64) for name in ("q", "dq", "q_target", "kp", "kd", "tau_est")
+    }
+    return Series(
+        name=recording.session,
+        sha256=recording.content_sha256(),
+        rate=recording.rate,
+        time=recording.time,
+        segment=recording.segment,
+        segments=tuple(name.decode(errors="replace") for name in recording.segments["name"]),
+        repeated=(recording.flags & REPEATED) > 0,
+        stretches=tuple(_stretches(recording)),
+        **wide,
+    )
+
+
+def _stretches(recording: Recording) -> Iterator[slice]:
+    apart = np.diff(recording.time) > _GAP / recording.rate
+    broken = apart | (np.diff(recording.segment) != 0) | ((recording.flags[1:] & GAP) > 0)
+    edges = [0, *(np.flatnonzero(broken) + 1), len(recording)]
+    for start, stop in pairwise(edges):
+        if recording.segment[start] >= 0 and stop - start >= 2:
+            yield slice(int(start), int(stop))
+
+
+def inputs(features: Features, data: Series, rows: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """A net's input at the chosen rows of a recording, shape (rows, 12, F), stretch by stretch.
+
+    Args:
+        features: which columns.
+        data: the recording.
+        rows: which rows, shape (N,); all must lie in stretches.
+    """
+    out = np.empty((int(rows.sum()), 12, features.width), dtype=np.float32)
+    kp_error, kd_dq = data.terms
+    done = 0
+    for stretch in data.stretches:
+        when = data.time[stretch][rows[stretch]]
+        if len(when):
+            out[done : done + len(when)] = matrix(features, data.time[stretch], kp_error[stretch], kd_dq[stretch], when)
+            done += len(when)
+    if done != len(out):
+        raise ValueError("a row lies outside every stretch")
+    return out

@@ -1,0 +1,86 @@
+"""The torque that every predictor sees in a recorded motion, its state carried through time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+
+from collect.joints import N_JOINTS
+from identify import baselines
+from identify.baselines import Array
+from identify.dataset import Series, inputs
+from identify.features import Features, at
+from identify.models import LSTM, MLP
+from identify.runs import Baselines, Run
+
+_CHUNK = 1 << 16
+"""Samples handed to a net at once, so that memory stays flat whatever the length."""
+
+
+def torques(run: Run, data: Series) -> Mapping[str, Array]:
+    """Torque of every predictor of a run along a recording.
+
+    Returns:
+        By the predictor's name, the net last: shape (N, 12) [Nm] at the recording's own rows, NaN outside of
+        its stretches.
+    """
+    return every(run.features, run.baselines, run.model, data)
+
+
+def every(features: Features, fitted: Baselines, model: MLP | LSTM, data: Series) -> Mapping[str, Array]:
+    """As `torques`, from the parts of a run."""
+    return {
+        "ideal_pd": baselines.ideal_pd(data),
+        "delayed_pd": baselines.delayed_pd(data, fitted.delay),
+        "linear": baselines.linear(features, fitted, data),
+        **({"mlp": mlp(features, model, data)} if isinstance(model, MLP) else {"lstm": lstm(features, model, data)}),
+    }
+
+
+@torch.no_grad()
+def mlp(features: Features, model: MLP, data: Series) -> Array:
+    """Torque of an MLP at every row of every stretch, its lags interpolated."""
+    out, rows = np.full_like(data.q, np.nan), data.with_past(0.0)
+    device = model.output_scale.device
+    x = torch.from_numpy(inputs(features, data, rows).reshape(-1, features.width))
+    predicted = [model(chunk.to(device)).cpu() for chunk in x.split(_CHUNK)]
+    out[rows] = torch.cat(predicted).numpy().reshape(-1, N_JOINTS) if predicted else 0.0
+    return out
+
+
+@torch.no_grad()
+def lstm(features: Features, model: LSTM, data: Series) -> Array:
+    """Torque of an LSTM, called every `step` from rest at the start of each stretch, state carried.
+
+    When its step is longer than the log's it runs several times side by side, started in between, so that
+    its calls are as dense as the rows; between calls the torque is interpolated.
+    """
+    out = np.full_like(data.q, np.nan)
+    phases = interleaved(features, data.rate)
+    for rows in data.stretches:
+        time = data.time[rows]
+        calls = int((time[-1] - time[0]) / features.step) + 1
+        when = time[0] + np.arange(calls * phases) * (features.step / phases)
+        seen = np.stack([at(time, term[rows], when) for term in data.terms], axis=-1, dtype=np.float32)
+        # (call, phase, joint, 2) → (phase · joint, call, 2): a call is the same instant in every phase's own time.
+        x = torch.from_numpy(seen.reshape(calls, phases * N_JOINTS, 2)).transpose(0, 1)
+        torque = _run(model, x).transpose(0, 1).reshape(calls * phases, N_JOINTS)
+        out[rows] = at(when, torque.double().numpy(), time)
+    return out
+
+
+def interleaved(features: Features, rate: float) -> int:
+    """How many times a net of this step must run side by side to be called as densely as a log has rows."""
+    return max(1, int(np.ceil(features.step * rate - 1e-6)))
+
+
+def _run(model: LSTM, x: torch.Tensor) -> torch.Tensor:
+    """Torque (N, T) from inputs (N, T, 2), in chunks of time with the state carried."""
+    device = model.output_scale.device
+    state, parts = model.rest(len(x)), []
+    for chunk in x.split(max(1, _CHUNK // len(x)), dim=1):
+        torque, state = model(chunk.to(device), state)
+        parts.append(torque[..., 0].cpu())
+    return torch.cat(parts, dim=1)
