@@ -134,9 +134,9 @@ def _recording(log: Log, session: str, layout: Layout, source: Path) -> Recordin
 
 
 def _rate(time: NDArray[np.float64]) -> float:
-    """Rows per second to the nearest whole number, gaps left out [Hz]."""
+    """Rows per second to the nearest whole number, the rows that gaps swallowed counted in [Hz]."""
     periods = np.diff(time)
-    return float(max(1, round(1.0 / periods[periods < 2.0 * np.median(periods)].mean())))
+    return float(max(1, round(np.round(periods / np.median(periods)).sum() / periods.sum())))
 
 
 def _flags(log: Log, rate: float) -> NDArray[np.uint16]:
