@@ -112,6 +112,8 @@ class Body:
         """Joint positions, shape (12,) [rad]; a view of the simulation."""
         self.dq: NDArray[np.float64] = self._data.qvel[free:]
         """Joint velocities, shape (12,) [rad/s]; a view."""
+        self.dry: NDArray[np.float64] = self._model.dof_frictionloss[free:]
+        """Dry friction, shape (12,) [Nm]; a view, may be changed between steps but not from zero."""
         self._torque: NDArray[np.float64] = self._data.qfrc_applied[free:]
         self.reset(np.zeros(N_JOINTS))
 
@@ -138,6 +140,13 @@ class Body:
         """Torques that hold the joints against gravity and velocity forces, shape (12,) [Nm]."""
         held: NDArray[np.float64] = self._data.qfrc_bias[-N_JOINTS:].copy()
         return held
+
+    @property
+    def resistance(self) -> NDArray[np.float64]:
+        """Torques of friction and end stops in the last step, shape (12,) [Nm]."""
+        data = self._data
+        torque: NDArray[np.float64] = data.qfrc_passive[-N_JOINTS:] + data.qfrc_constraint[-N_JOINTS:]
+        return torque
 
     @property
     def mass(self) -> float:

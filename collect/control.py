@@ -128,7 +128,7 @@ class Control:
                 return self.stop_requested
             newest = None
             for state in states:
-                newest = state.record if self._log(state.record, now) else newest
+                newest = state.record if self._log(state.record, time.monotonic()) else newest
             self._watch.age = now - self._received
             self._watch.late = (len(states) - 1) * PERIOD
             if newest is not None:

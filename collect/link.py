@@ -111,6 +111,7 @@ class Inbox:
     """A reader that can be waited on: take whatever has come, oldest first."""
 
     def __init__(self, link: Link, topic: str, message: Any, qos: Qos | None = None) -> None:
+        self._link = link  # a participant that is collected takes its readers with it
         self.reader = link.reader(topic, message, qos)
         self._any = ReadCondition(self.reader, ViewState.Any | InstanceState.Any | SampleState.Any)
         self._waitset = WaitSet(link.participant)

@@ -44,7 +44,7 @@ class Robot:
     missing: frozenset[str]
     """What a simulator does not deliver: tick, crc, temperature, mode."""
     silent_writers: int
-    """Other participants that could write rt/lowcmd but were not heard."""
+    """Writers of rt/lowcmd that were not heard, beside us and the robot itself."""
 
 
 def preflight(link: Link, where: str, *, simulator: bool) -> Robot:
@@ -80,7 +80,9 @@ def preflight(link: Link, where: str, *, simulator: bool) -> Robot:
     if not simulator:
         _check_health(newest, where)
     q = newest["motor_state"]["q"][:N_JOINTS].astype(np.float64)
-    return Robot(q, rate, released, missing, len(link.other_writers(LOWCMD)))
+    robots_own = {writer.participant for writer in link.other_writers(LOWSTATE)}
+    silent = sum(writer.participant not in robots_own for writer in link.other_writers(LOWCMD))
+    return Robot(q, rate, released, missing, silent)
 
 
 def confirm_hanging(interface: str, *, simulator: bool) -> None:
