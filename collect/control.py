@@ -29,6 +29,9 @@ PERIOD = 0.002
 """Time between two states [s]."""
 LATE_ROW = 0.001
 """A row handled later than this after its place on the tick grid is flagged [s]."""
+TRANSIT = 0.0003
+"""A command sent this shortly before a state was sampled was still on its way (loopback: some 0.1 ms each way, and
+the robot samples a little before it sends) [s]."""
 DAMP_LEAST, DAMP_STILL, DAMP_MOST = 1.0, 0.5, 5.0
 """Damping lasts at least this long, and until the robot has been still this long, at most this long [s]."""
 SIMULATOR = "simulator"
@@ -86,7 +89,8 @@ class Control:
         self._second = np.zeros(500, np.uint32)  # lost counters of the last second
         self._bad_states = np.zeros(10, bool)
         self._bad_crcs = 0.0
-        self._sent = self._received = 0.0
+        self._sent = self._sent_before = self._received = 0.0
+        self._before = np.zeros((3, N_JOINTS), np.float32)  # q_target, kp, kd of the command before the last
         self._last_tick: int | None = None
         self._first_tick = 0
         self._grid = np.inf
@@ -119,7 +123,8 @@ class Control:
 
     def _loop(self) -> str | None:
         self._states.take()  # what came while nobody listened
-        self._command(0)  # damping: from here on a command is in force
+        self._command(0)  # damping, twice: from here on a command and one before it are in force
+        self._command(0)
         self._received = time.monotonic()
         while self.progress.row < len(self._program):
             states = self._states.take(STATE_AGE)
@@ -185,15 +190,19 @@ class Control:
         row, frame, imu = self._journal.row, self._frame, state["imu_state"]
         row["time"], row["tick"] = now, state["tick"]
         row["q"], row["dq"], row["tau_est"] = motors["q"], motors["dq"], motors["tau_est"]
-        row["q_target"], row["kp"], row["kd"] = frame.q, frame.kp, frame.kd
+        late = self._lateness(now)
+        if self._sent <= now - late - TRANSIT:
+            row["q_target"], row["kp"], row["kd"] = frame.q, frame.kp, frame.kd
+            row["command_age"] = now - self._sent
+        else:  # it was sent after this state had been sampled
+            row["q_target"], row["kp"], row["kd"] = self._before
+            row["command_age"] = now - self._sent_before
         row["dq_target"] = row["tau_ff"] = 0.0
-        row["command_age"] = now - self._sent
         row["temperature"], row["lost"], row["mode"] = motors["temperature"], motors["lost"], motors["mode"]
         row["gyro"], row["accel"], row["rpy"] = imu["gyroscope"], imu["accelerometer"], imu["rpy"]
         row["voltage"], row["current"], row["soc"] = state["power_v"], state["power_a"], state["bms_state"]["soc"]
         index = min(self.progress.row, len(self._program) - 1)
         row["segment"] = self._program.segment[index]
-        late = self._lateness(now)
         row["flags"] = self._flags | (LATE if late > LATE_ROW else 0)
         self._flags = 0
 
@@ -237,6 +246,8 @@ class Control:
         if row >= len(self._program) or self._latched:
             return
         program, frame = self._program, self._frame
+        self._before[0], self._before[1], self._before[2] = frame.q, frame.kp, frame.kd
+        self._sent_before = self._sent
         frame.q[:], frame.kp[:], frame.kd[:] = program.q_target[row], program.kp[row], program.kd[row]
         if not (np.abs(frame.q).max() < 7.0 and (frame.kd > 0.0).all() and (frame.kp >= 0.0).all()):
             raise ValueError(f"L14 refused own command at row {row}")
