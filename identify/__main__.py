@@ -11,16 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from collect.errors import UserError, exit_on_user_error
-from collect.joints import KINDS, NAMES
 
 if TYPE_CHECKING:
     from identify.evaluate import Judgement
-    from identify.metrics import Errors
 
 Config = Annotated[Path, tyro.conf.Positional]
+Run = Annotated[Path, tyro.conf.Positional]
 Device = Literal["auto", "cpu", "cuda"]
 
 
@@ -68,7 +66,7 @@ def train(
 
 
 def evaluate(
-    run: Config,
+    run: Run,
     data: tuple[Path, ...],
     json_file: Annotated[Path | None, tyro.conf.arg(name="json")] = None,
     per_joint: bool = False,
@@ -105,44 +103,12 @@ def _bar() -> Progress:
 
 
 def _print_judgements(judgements: Sequence[Judgement], *, per_joint: bool = False) -> None:
-    """One table per recording; where the net loses to a baseline its figure is red."""
+    from identify import tables
+
     for judgement in judgements:
-        table = Table(title=judgement.recording, caption=judgement.rows, title_justify="left", min_width=72)
-        for heading in ("predictor", *(f"{kind}\nRMSE Nm" for kind in KINDS), "all\nR²", "all\nMAE Nm", "all\nMSE Nm²"):
-            table.add_column(heading, justify="left" if heading == "predictor" else "right")
-        baselines, net = judgement.scores[:-1], judgement.scores[-1]
-        for score in baselines:
-            table.add_row(score.predictor, *(f"{value:.3f}" for value in _figures(score.errors)))
-        best = [min(column) for column in zip(*(_figures(one.errors) for one in baselines), strict=True)]
-        figures = [
-            f"[red]{value:.3f}[/red]" if (value < limit if column == len(KINDS) else value > limit) else f"{value:.3f}"
-            for column, (value, limit) in enumerate(zip(_figures(net.errors), _best_r2(best, baselines), strict=True))
-        ]
-        table.add_row(f"[bold]{net.predictor}[/bold]", *figures)
-        if judgement.floor:
-            table.add_row("noise floor", *(f"{getattr(judgement.floor, kind):.3f}" for kind in KINDS))
-        Console().print(table)
+        Console().print(tables.by_kind(judgement))
         if per_joint:
-            _print_joints(judgement)
-
-
-def _best_r2(best: list[float], baselines: Sequence[Any]) -> list[float]:
-    """Of R² the largest is the best, of all others the smallest."""
-    return [*best[: len(KINDS)], max(one.errors.overall_r2 for one in baselines), *best[len(KINDS) + 1 :]]
-
-
-def _figures(errors: Errors) -> tuple[float, ...]:
-    by_kind = (errors.rmse_of(kind) for kind in KINDS)
-    return (*by_kind, errors.overall_r2, float(errors.mae.mean()), float(errors.mse.mean()))
-
-
-def _print_joints(judgement: Judgement) -> None:
-    table = Table("joint", "predictor", "MSE Nm²", "RMSE Nm", "R²", "MAE Nm", title=judgement.recording)
-    for joint, name in enumerate(NAMES):
-        for score in judgement.scores:
-            values = (getattr(score.errors, what)[joint] for what in ("mse", "rmse", "r2", "mae"))
-            table.add_row(name, score.predictor, *(f"{value:.3f}" for value in values))
-    Console().print(table)
+            Console().print(tables.by_joint(judgement))
 
 
 def _write_json(path: Path, content: object) -> None:

@@ -1,0 +1,50 @@
+"""Judgements as tables for the terminal; where the net loses to a baseline its figure is red."""
+
+from __future__ import annotations
+
+from rich.table import Table
+
+from collect.joints import KINDS, NAMES
+from identify.evaluate import Judgement
+from identify.metrics import Errors
+
+_HEADINGS = (*(f"{kind}\nRMSE Nm" for kind in KINDS), "all\nRMSE Nm", "all\nMAE Nm", "all\nMSE Nm²", "all\nR²")
+
+
+def by_kind(judgement: Judgement) -> Table:
+    """One recording: a row per predictor, the net last, then the noise floor where it is known."""
+    table = Table(title=judgement.recording, caption=judgement.rows, title_justify="left", min_width=74)
+    for heading in ("predictor", *_HEADINGS):
+        table.add_column(heading, justify="left" if heading == "predictor" else "right")
+    *baselines, net = judgement.scores
+    for score in baselines:
+        table.add_row(score.predictor, *(f"{value:.3f}" for value in _figures(score.errors)))
+    lost = [any(loses) for loses in zip(*(_loses(net.errors, one.errors) for one in baselines), strict=True)]
+    figures = zip(_figures(net.errors), lost, strict=True)
+    table.add_row(net.predictor, *(f"[red]{value:.3f}[/red]" if red else f"{value:.3f}" for value, red in figures))
+    if judgement.floor:
+        table.add_row("noise floor", *(f"{getattr(judgement.floor, kind):.3f}" for kind in KINDS))
+    return table
+
+
+def by_joint(judgement: Judgement) -> Table:
+    """One recording: a row per joint and predictor."""
+    table = Table("joint", "predictor", "MSE Nm²", "RMSE Nm", "R²", "MAE Nm", title=judgement.recording)
+    for joint, name in enumerate(NAMES):
+        for score in judgement.scores:
+            values = (getattr(score.errors, what)[joint] for what in ("mse", "rmse", "r2", "mae"))
+            table.add_row(name, score.predictor, *(f"{value:.3f}" for value in values))
+    return table
+
+
+def _figures(errors: Errors) -> tuple[float, ...]:
+    """In the order of the headings."""
+    mse = float(errors.mse.mean())
+    return (*map(errors.rmse_of, KINDS), mse**0.5, float(errors.mae.mean()), mse, errors.overall_r2)
+
+
+def _loses(net: Errors, baseline: Errors) -> list[bool]:
+    """Per figure; all but R² are better when smaller."""
+    *net_errors, net_r2 = _figures(net)
+    *errors, r2 = _figures(baseline)
+    return [*(ours > theirs for ours, theirs in zip(net_errors, errors, strict=True)), net_r2 < r2]
