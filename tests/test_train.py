@@ -11,16 +11,17 @@ import pytest
 import torch
 from synthetic import changed, recording, series
 
-import identify.train as training
 from collect.config import dump
 from collect.errors import UserError
-from identify import evaluate, predict, split
+from identify import evaluate, fit, predict, runs, split
 from identify.batches import pieces, samples
 from identify.dataset import Series
 from identify.dataset import series as prepare
 from identify.features import Features
+from identify.fit import Epoch
+from identify.models import build
 from identify.settings import LSTMShape, MLPShape, Split, TrainConfig, Training
-from identify.train import Epoch, train
+from identify.train import serve, train
 
 MLP = TrainConfig(
     Features(0.005, (0.0, 0.005, 0.010)),
@@ -71,8 +72,8 @@ class TestLearning:
         seen: list[Epoch] = []
         run = train(config, data, tmp_path / "run", report=seen.append)
         rows = [evaluate.parts(run, one) == split.VALIDATION for one in data]
-        served = training._serve(config, data, rows, torch.device("cpu"))
-        assert training.validate(run.model, served) == pytest.approx(min(epoch.validation for epoch in seen), rel=1e-6)
+        served = serve(config, data, rows, torch.device("cpu"))
+        assert fit.validate(run.model, served) == pytest.approx(min(epoch.validation for epoch in seen), rel=1e-6)
 
     @CONFIGS
     def test_one_seed_gives_one_net(self, config: TrainConfig, data: list[Series], tmp_path: Path) -> None:
@@ -98,21 +99,21 @@ class TestStopping:
         self, data: list[Series], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """The last sound epoch stays on disk and the run stays unfinished."""
-        sound = training._set_rate
+        sound = fit._set_rate
 
         def poison(optimizer: torch.optim.Adam, settings: Training, number: int) -> None:
             sound(optimizer, settings, number)
             if number == 3:
                 optimizer.param_groups[0]["params"][0].data.fill_(float("nan"))
 
-        monkeypatch.setattr(training, "_set_rate", poison)
+        monkeypatch.setattr(fit, "_set_rate", poison)
         with pytest.raises(UserError, match="not finite"):
             train(MLP, data, tmp_path / "run")
         last = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
         assert len(last["history"]) == 2
         assert all(torch.isfinite(value).all() for value in last["model"].values())
         with pytest.raises(UserError, match="did not finish"):
-            training.load(tmp_path / "run")
+            runs.load(tmp_path / "run")
 
 
 class StopHereError(Exception):
@@ -237,7 +238,7 @@ class TestServing:
     def test_an_epoch_holds_every_sample_once(self) -> None:
         """Sums over batches, in any order, are the sum over all."""
         served = samples(Features(0.005), [one := series()], [one.with_past(0.0)], 999, torch.device("cpu"))
-        model = training.build(TrainConfig(Features(0.005), mlp=MLPShape(4, 1)))
+        model = build(TrainConfig(Features(0.005), mlp=MLPShape(4, 1)))
         whole = float((model(served.x) - served.y).square().sum().detach())
         for order in (None, torch.Generator().manual_seed(0)):
             losses = [(loss.detach(), count) for loss, count in served.losses(model, order)]
@@ -274,9 +275,9 @@ class TestServing:
         one = series(seconds=1.0)
         served = pieces(Features(0.005), LSTM.lstm, [one], [one.with_past(0.0)], 100, torch.device("cpu"))
         torch.manual_seed(0)
-        model = training.build(LSTM).eval()
+        model = build(LSTM).eval()
         torque, _ = model(served.x[0], model.rest(12))
-        whole = float(((torque[..., 0] - served.y[0]).square() * served.counts[0]).sum())
+        whole = float(((torque[..., 0] - served.y[0]).square() * served.counts[0]).sum().detach())
         assert float(sum(loss.detach() for loss, _ in served.losses(model, None))) == pytest.approx(whole, rel=1e-5)
 
 
@@ -284,7 +285,7 @@ class TestPredicting:
     def test_an_mlp_is_asked_at_every_row(self) -> None:
         """Row by row it is the net on that row's inputs."""
         one, features = series(), Features(0.005, (0.0, 0.005))
-        model = training.build(TrainConfig(features, mlp=MLPShape(4, 1))).eval()
+        model = build(TrainConfig(features, mlp=MLPShape(4, 1))).eval()
         torque = predict.mlp(features, model, one)
         x = torch.from_numpy(predict.inputs(features, one, one.with_past(0.0)))
         np.testing.assert_allclose(torque[77], model(x[77]).detach().numpy()[:, 0], rtol=1e-6)
@@ -292,7 +293,7 @@ class TestPredicting:
     def test_an_lstm_is_called_every_step_with_its_state(self) -> None:
         """At the log's own step it is one long call; chunks do not show."""
         one, features = series(), Features(0.002)
-        model = training.build(LSTM).eval()
+        model = build(LSTM).eval()
         x = np.stack(one.terms, axis=-1, dtype=np.float32).transpose(1, 0, 2)
         with torch.no_grad():
             whole = model(torch.from_numpy(x), model.rest(12))[0][..., 0].numpy().T
@@ -305,7 +306,7 @@ class TestPredicting:
     def test_an_lstm_of_a_longer_step_keeps_its_step(self) -> None:
         """At 5 ms on a 500 Hz log, rows 0, 5, 10, … are its own calls 0, 2, 4, …, from rest."""
         one, features = series(), Features(0.005)
-        model = training.build(LSTM).eval()
+        model = build(LSTM).eval()
         error, speed = (term[::5] for term in one.terms)
         halves = [np.interp(np.arange(0.0, 1.99, 0.005), one.time, term[:, 0]) for term in one.terms]
         x = torch.from_numpy(np.stack(halves, axis=-1).astype(np.float32))[None]

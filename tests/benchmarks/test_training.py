@@ -14,9 +14,9 @@ from collect.config import dump
 from collect.recording import write
 from identify.batches import Samples, samples
 from identify.features import Features
+from identify.fit import learn
 from identify.models import build
 from identify.settings import MLPShape, Split, TrainConfig, Training
-from identify.train import _learn
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
@@ -54,10 +54,10 @@ def test_an_epoch_takes_a_fraction_of_the_usual_loops() -> None:
     data = samples(CONFIG.features, [one], [one.with_past(0.01)], CONFIG.training.batch, torch.device("cpu"))
     model = build(CONFIG)
     optimizer = torch.optim.Adam(model.parameters(), lr=8e-4)
-    _learn(model, data, optimizer, torch.Generator())  # the first steps allocate
+    learn(model, data, optimizer, torch.Generator())  # the first steps allocate
     seconds = []
     for epoch in (
-        lambda: _learn(model, data, optimizer, torch.Generator()),
+        lambda: learn(model, data, optimizer, torch.Generator()),
         lambda: usual_epoch(model, data, optimizer),
     ):
         start = time.perf_counter()
