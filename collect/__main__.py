@@ -92,7 +92,11 @@ def run(
 
     options = sessions.Options(interface=interface, out=out, domain=domain, peer=peer, session=session)
     made = _make_plan(source) if source.suffix in (".yaml", ".yml") else load(source)
-    result = sessions.run(made, options)
+    try:
+        result = sessions.run(made, options)
+    except KeyboardInterrupt:  # once the robot moves, the session catches signals itself
+        print("interrupted before anything moved", file=sys.stderr)
+        return sessions.EXIT_OPERATOR
     if result.reason is not None:
         still = "The robot is still." if result.still else "Robot NOT confirmed still: cut power."
         print(f"STOP {result.reason}. {still} Data: {result.path}, {result.rows} rows.", file=sys.stderr)

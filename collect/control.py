@@ -62,7 +62,13 @@ class Control:
     """One session's loop. `follow` moves, `damp` stops; after `damp` nothing else is ever sent."""
 
     def __init__(
-        self, link: Link, journal: Journal, program: Program, *, missing: frozenset[str] = frozenset()
+        self,
+        link: Link,
+        journal: Journal,
+        program: Program,
+        *,
+        rate: float = 500.0,
+        missing: frozenset[str] = frozenset(),
     ) -> None:
         """Allocate all that the loop needs.
 
@@ -70,6 +76,7 @@ class Control:
             link: the participant.
             journal: where rows go; must have room for the program.
             program: what to command, by tick.
+            rate: of the peer's states [Hz]; a robot's is 500.
             missing: what this peer does not deliver (tick, crc, temperature, mode): checks that need it are left
                 out. Empty for a real robot.
         """
@@ -92,7 +99,8 @@ class Control:
         self._sent = self._sent_before = self._received = 0.0
         self._before = np.zeros((3, N_JOINTS), np.float32)  # q_target, kp, kd of the command before the last
         self._last_tick: int | None = None
-        self._first_tick = 0
+        self._elapsed = 0  # the robot's clock since the first row [ms]
+        self._tick_step = max(round(1e3 / rate), 1)
         self._grid = np.inf
         self._start_rpy: NDArray[np.float32] | None = None
         self._flags = 0
@@ -160,30 +168,29 @@ class Control:
             self._flags |= DROPPED
             self.progress.corrupt += 1
             return False
-        if not self._advance(int(state["tick"])):
+        if not self._advance(int(state["tick"]), now):
             return False
         self._fill(state, motors, now)
         self._journal.append()
         self.progress.rows += 1
         return True
 
-    def _advance(self, tick: int) -> bool:
+    def _advance(self, tick: int, now: float) -> bool:
         """Follow the robot's clock; False for a tick that was seen already."""
-        if "tick" in self._missing or self._last_tick is None:
-            step = TICK
-        else:
-            step = (tick - self._last_tick + 2**31) % 2**32 - 2**31  # the clock wraps after 49 days
-        if self._last_tick is None:
-            self._first_tick = tick
+        first = self._last_tick is None
+        if "tick" in self._missing:
+            tick = round(now * 1e3)  # a simulator without a clock is paced by ours
+        step = self._tick_step if self._last_tick is None else (tick - self._last_tick + 2**31) % 2**32 - 2**31
         if step == 0:
             self.progress.repeated += 1
             return False
-        self._watch.tick_step = step
-        if step != TICK:
-            self._flags |= GAP
-            self.progress.missing += max(step // TICK - 1, 0)
         self._last_tick = tick
-        self.progress.row += step // TICK if self.progress.rows else 0
+        self._watch.tick_step = step
+        if "tick" not in self._missing and step != self._tick_step:
+            self._flags |= GAP
+            self.progress.missing += max(step // self._tick_step - 1, 0)
+        self._elapsed += 0 if first else step
+        self.progress.row = self._elapsed // TICK
         return True
 
     def _fill(self, state: NDArray[Any], motors: NDArray[Any], now: float) -> None:

@@ -73,8 +73,9 @@ class Link:
         general = _LOOPBACK_XML if interface == LOOPBACK else _NETWORK_XML.format(name=interface)
         config = f'<CycloneDDS><Domain Id="any">{general}</Domain></CycloneDDS>'
         try:
-            self._domain = Domain(domain, config)
+            opened = Domain(domain, config)
             self.participant = DomainParticipant(domain)
+            self.participant.domain = opened  # a domain that is collected takes all its entities with it
         except DDSException as error:
             raise UserError(
                 f"DDS did not start: {error.msg}",

@@ -205,6 +205,8 @@ _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 def crc32(record: NDArray[Any]) -> int:
     """CRC of a LowCmd or LowState record: all of the C struct but its last word, which is the CRC.
 
+    Padding counts and is zero in records of ours; a NumPy copy of a record does not keep it.
+
     Polynomial 0x04C11DB7, init 0xFFFFFFFF, most significant bit first over little-endian 32-bit words, no
     reflection, no final xor (unitree_sdk2py/utils/crc.py). zlib's CRC is the reflected one: swapping the
     bytes of each word and the bits of each byte, and the bits of the result, gives the robot's.

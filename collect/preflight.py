@@ -14,6 +14,7 @@ from collect.errors import UserError
 from collect.joints import LOWER, N_JOINTS, NAMES, UPPER
 from collect.link import LOOPBACK, LOWCMD, LOWSTATE, Inbox, Link
 from collect.messages import LowCmd, LowState, crc32
+from collect.plan import RATE
 from collect.safety import HOT_START, REST_TOLERANCE, usable
 from collect.switcher import MotionSwitcher
 
@@ -38,7 +39,7 @@ class Robot:
     q: NDArray[np.float64]
     """Measured posture, shape (12,) [rad]."""
     rate: float
-    """Of rt/lowstate [Hz]."""
+    """Of rt/lowstate [Hz]: 500, or what a simulator was measured to send."""
     released: str
     """Motion program that was released, empty when none ran."""
     missing: frozenset[str]
@@ -168,7 +169,7 @@ def _check_stream(
             where=where,
             fix="check the network; a simulator needs --peer simulator",
         )
-    return float(rate)
+    return float(round(rate)) if simulator else RATE
 
 
 def _check_posture(state: NDArray[Any], where: str) -> None:

@@ -48,7 +48,8 @@ class Quality:
 def assess(recording: Recording) -> Quality:
     """The figures of a recording."""
     time, tick = recording.time, recording.tick
-    steps: NDArray[np.int64] = np.diff(tick.astype(np.int64)) if tick is not None else np.zeros(0, np.int64)
+    ticks = tick.astype(np.int64) if tick is not None else np.zeros(0, np.int64)
+    steps = ticks[1:] - ticks[:-1]
     span = float(time[-1] - time[0])
     if tick is not None and tick[-1] > tick[0]:
         span = float(int(tick[-1]) - int(tick[0])) * 1e-3

@@ -21,7 +21,7 @@ from collect.control import PERIOD, SIMULATOR, Control, Progress
 from collect.errors import UserError
 from collect.journal import SUFFIX, Journal
 from collect.link import Link, default_domain
-from collect.plan import RATE, Plan, check
+from collect.plan import Plan, check
 from collect.preflight import Robot, confirm_hanging, preflight
 from collect.program import Program, compose
 
@@ -103,7 +103,7 @@ def run(plan: Plan, options: Options) -> Result:
 def _move(
     link: Link, journal: Journal, program: Program, plan: Plan, robot: Robot
 ) -> tuple[str | None, bool, Progress]:
-    control = Control(link, journal, program, missing=robot.missing)
+    control = Control(link, journal, program, rate=robot.rate, missing=robot.missing)
     reason: str | None = "S4 interrupted before the loop began"
     still = False
     cpu, start = time.thread_time(), time.monotonic()
@@ -141,7 +141,7 @@ def _seal(journal: Journal) -> Path:
 def _header(plan: Plan, options: Options, robot: Robot, name: str) -> dict[str, Any]:
     return {
         "session": name,
-        "rate": RATE,
+        "rate": robot.rate,
         "missing": sorted(robot.missing & {"tick", "temperature", "mode"}),
         "segments": sealing.describe(plan.segments),
         "attributes": {

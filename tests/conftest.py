@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -32,3 +36,30 @@ def domain() -> int:
                 continue
             return candidate
     raise RuntimeError("no free DDS domain")
+
+
+@pytest.fixture
+def virtual_go2(domain: int) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts virtual Go2s as processes of their own on the test's domain; all are ended by it."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "collect", "robot", "--domain", str(domain), *arguments]
+        robot = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        started.append(robot)
+        assert robot.stdout is not None
+        assert "ready" in robot.stdout.readline()
+        return robot
+
+    yield start
+    for robot in started:
+        robot.send_signal(signal.SIGTERM)
+        assert robot.wait(10) == 0
+        assert robot.stdout is not None
+        robot.stdout.close()
+
+
+def verb(*arguments: object, cwd: Path = ROOT, timeout: float = 300.0) -> subprocess.CompletedProcess[str]:
+    """Run `python -m …` as a user does."""
+    command = [sys.executable, "-m", *(str(argument) for argument in arguments)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=timeout, check=False)

@@ -1,0 +1,282 @@
+"""A session over real DDS: recorded as it happened, and stopped as it must be."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from conftest import ROOT, verb
+
+from collect import recording
+from collect.channels import GAP
+from collect.link import LOWCMD, Inbox, Link
+from collect.messages import LowCmd, crc32
+from collect.safety import DAMPING_KD
+
+pytestmark = pytest.mark.dds
+
+CONFIG = """
+name: short
+rest: 0.2
+segments:
+  - {name: a, kind: chirp, duration: 2, amplitude: [0.1, 0.1, 0.15], f0: 0.5, f1: [5], kp: [25], kd: [0.5]}
+  - {name: stairs, kind: staircase, duration: 1.5, amplitude: [0.1], f0: 0.5, f1: [4], kp: [40], kd: [2]}
+  - {name: a_repeat, kind: chirp, duration: 2, amplitude: [0.1, 0.1, 0.15], f0: 0.5, f1: [5], kp: [25], kd: [0.5]}
+"""
+
+
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory) -> Path:
+    """A plan of six seconds."""
+    folder = tmp_path_factory.mktemp("plan")
+    (folder / "short.yaml").write_text(CONFIG)
+    done = verb("collect", "plan", folder / "short.yaml", "--out", folder / "short.plan")
+    assert done.returncode == 0, done.stderr
+    return folder / "short.plan"
+
+
+def start_run(plan: Path, domain: int, out: Path) -> subprocess.Popen[str]:
+    """A session in the background, its live line readable."""
+    command = [sys.executable, "-m", "collect", "run", str(plan), "--interface", "lo", "--domain", str(domain)]
+    return subprocess.Popen(
+        [*command, "--out", str(out), "--session", "s"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+class Wire:
+    """A third participant that sees what is on rt/lowcmd."""
+
+    def __init__(self, domain: int) -> None:
+        self._link = Link("lo", domain)
+        self._inbox = Inbox(self._link, LOWCMD, LowCmd)
+
+    def until(self, wanted, timeout: float):
+        """Frames until one satisfies `wanted`."""
+        seen = []
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            for message in self._inbox.take(0.05):
+                seen.append(message.record)
+                if wanted(seen[-1]):
+                    return seen
+        raise AssertionError(f"not seen in {len(seen)} frames")
+
+    def drain(self):
+        """Frames until the wire has been silent for a moment."""
+        seen = []
+        while messages := self._inbox.take(0.3):
+            seen += [message.record for message in messages]
+        return seen
+
+
+def is_damping(frame) -> bool:
+    """Kp 0, kd 5, no velocity target, no torque, finite, CRC right."""
+    joints = frame["motor_cmd"][:12]
+    return (
+        not joints["kp"].any()
+        and (joints["kd"] == DAMPING_KD).all()
+        and not joints["dq"].any()
+        and not joints["tau"].any()
+        and bool(np.isfinite(joints["q"]).all())
+        and crc32(frame) == int(frame["crc"])
+    )
+
+
+def is_stiff(frame) -> bool:
+    """A gain of the plan's; the sport mode's is another."""
+    return bool(np.isin(frame["motor_cmd"]["kp"][:12], (25.0, 40.0)).all())
+
+
+def test_the_recording_is_what_the_robot_did(plan, domain, virtual_go2, tmp_path):
+    """Row by row against the truth: no tick missing or twice, the motion within the sensors' steps, and the command
+    in force the one the robot had received when it sampled."""
+    robot = virtual_go2("--truth", str(tmp_path / "truth.h5"))
+    done = verb("collect", "run", plan, "--interface", "lo", "--domain", domain, "--out", tmp_path, "--session", "s")
+    assert done.returncode == 0, done.stderr
+    assert "'normal' released" in done.stderr
+    robot.send_signal(signal.SIGTERM)
+    robot.wait(10)
+    session = recording.read(tmp_path / "s.h5")
+    with h5py.File(tmp_path / "truth.h5") as file:
+        truth, offset = file["rows"][()], np.array(file.attrs["encoder_offset"])
+
+    assert (np.diff(session.tick.astype(int)) == 2).all()
+    assert not (session.flags & GAP).any()
+    assert not session.missing
+    assert session.attributes["state"] == "complete"
+    assert json.loads(session.attributes["statistics"])["missing"] == 0
+
+    truth = truth[np.searchsorted(truth["tick"], session.tick)]
+    assert (truth["tick"] == session.tick).all()
+    assert np.abs(session.q - truth["q"] - offset).max() < 2e-4
+    assert np.abs(session.dq - truth["dq"]).max() < 0.05
+    assert np.sqrt(np.mean((session.tau_est - truth["tau_motor"]) ** 2)) < 0.1
+    assert np.std(truth["tau_resistance"]) > 0.1  # friction there is, and tau_est does not show it
+
+    def paired(shift: int) -> float:
+        rows = slice(20, len(session) - 20)
+        received = np.roll(truth["target_received"], shift, axis=0)
+        return float(np.isclose(session.q_target[rows], received[rows], atol=1e-6).all(axis=1).mean())
+
+    assert paired(0) > 0.97
+    assert paired(1) < 0.3 > paired(-1)
+
+    names = [name.decode() for name in session.segments["name"]]
+    assert names == ["a", "stairs", "a_repeat"]
+    for number, row in enumerate(session.segments):
+        assert (session.segment[row["start"] : row["stop"]] == number).all()
+        assert abs(int(row["stop"] - row["start"]) - [1000, 750, 1000][number]) <= 2
+    assert (session.kp[session.segment == 1] == 40.0).mean() > 0.99
+    assert not session.dq_target.any()
+    assert not session.tau_ff.any()
+    assert not list(tmp_path.glob("*.journal"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda n: n.name)
+def test_a_signal_ends_in_damping_and_keeps_the_data(number, plan, domain, virtual_go2, tmp_path):
+    """After the signal no stiff frame follows the first damping one; the last frame on the wire is damping."""
+    virtual_go2()
+    wire = Wire(domain)
+    session = start_run(plan, domain, tmp_path)
+    wire.until(is_stiff, 20.0)
+    time.sleep(1.0)
+    session.send_signal(number)
+    frames = wire.drain()
+    _, errors = session.communicate(timeout=30)
+    assert session.returncode == 4, errors
+    assert "S2 operator" in errors
+    assert "still" in errors
+    assert is_stiff(frames[0])
+    first = next(i for i, frame in enumerate(frames) if is_damping(frame))
+    assert all(is_damping(frame) for frame in frames[first:])
+    assert len(frames) - first > 400  # a second of damping
+    kept = recording.read(tmp_path / "s.h5")
+    assert kept.attributes["state"] == "stopped"
+    assert kept.attributes["stop_code"] == "S2"
+    assert len(kept) > 300
+
+
+def test_a_silent_robot_stops_the_session(plan, domain, virtual_go2, tmp_path):
+    """State older than 20 ms: damping, and the operator is told that nobody saw the robot still."""
+    robot = virtual_go2()
+    wire = Wire(domain)
+    session = start_run(plan, domain, tmp_path)
+    wire.until(is_stiff, 20.0)
+    time.sleep(0.5)
+    os.kill(robot.pid, signal.SIGSTOP)
+    try:
+        _, errors = session.communicate(timeout=30)
+    finally:
+        os.kill(robot.pid, signal.SIGCONT)
+    assert session.returncode == 6, errors
+    assert "STOP L1" in errors
+    assert "NOT confirmed still" in errors
+    assert is_damping(wire.drain()[-1])
+    assert recording.read(tmp_path / "s.h5").attributes["stop_code"] == "L1"
+
+
+def test_a_second_commander_is_refused(plan, domain, virtual_go2, tmp_path):
+    """Nothing is sent beside somebody else's commands."""
+    virtual_go2()
+    script = (
+        "import sys, time\n"
+        "from collect.link import LOWCMD, Link\n"
+        "from collect.messages import CommandFrame, LowCmd\n"
+        "writer = Link('lo', int(sys.argv[1])).writer(LOWCMD, LowCmd)\n"
+        "frame = CommandFrame()\n"
+        "while True: writer.write(frame.seal()); time.sleep(0.01)\n"
+    )
+    other = subprocess.Popen([sys.executable, "-c", script, str(domain)], cwd=ROOT)
+    try:
+        time.sleep(1.0)
+        done = verb("collect", "run", plan, "--interface", "lo", "--domain", domain, "--out", tmp_path)
+    finally:
+        other.terminate()
+        other.wait()
+    assert done.returncode == 2
+    assert "another commander" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_robot_is_one_clear_line(plan, domain, tmp_path):
+    """Exit code 2 and what to try; nothing is left behind."""
+    done = verb("collect", "run", plan, "--interface", "lo", "--domain", domain, "--out", tmp_path / "out")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: no rt/lowstate within 3 s")
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_wrong_interface_is_named_with_those_present(plan, domain, tmp_path):
+    """Never a default."""
+    done = verb("collect", "run", plan, "--interface", "enp9s0", "--domain", domain, "--out", tmp_path)
+    assert done.returncode == 2
+    assert "'enp9s0' does not exist; present: lo" in done.stderr
+
+
+def test_an_existing_recording_is_not_overwritten(plan, domain, virtual_go2, tmp_path):
+    """Refused before the robot is even looked for."""
+    (tmp_path / "s.h5").write_bytes(b"precious")
+    done = verb("collect", "run", plan, "--interface", "lo", "--domain", domain, "--out", tmp_path, "--session", "s")
+    assert done.returncode == 2
+    assert "never overwritten" in done.stderr
+    assert (tmp_path / "s.h5").read_bytes() == b"precious"
+
+
+class TestSimulatorPeer:
+    """A robot that sends no tick, CRC, temperature or mode, at another rate, as unitree_mujoco's Python bridge."""
+
+    SCRIPT = (
+        "import sys, time, numpy as np\n"
+        "from collect.link import LOWCMD, LOWSTATE, Inbox, Link\n"
+        "from collect.messages import LowCmd, LowState\n"
+        "from collect.joints import HANG\n"
+        "link = Link('lo', int(sys.argv[1]))\n"
+        "writer, inbox = link.writer(LOWSTATE, LowState), Inbox(link, LOWCMD, LowCmd)\n"
+        "state = LowState(np.zeros((), LowState.LAYOUT)); motors = state.record['motor_state'][:12]\n"
+        "q, dq = HANG.copy(), np.zeros(12); target, kp, kd = q.copy(), np.zeros(12), np.zeros(12)\n"
+        "due = time.monotonic()\n"
+        "while True:\n"
+        "    for message in inbox.take():\n"
+        "        m = message.record['motor_cmd'][:12]; target, kp, kd = m['q'].copy(), m['kp'].copy(), m['kd'].copy()\n"
+        "    tau = kp * (target - q) - kd * dq\n"
+        "    dq = dq + 0.004 * (tau - 0.3 * dq) / 0.04; q = q + 0.004 * dq\n"
+        "    motors['q'], motors['dq'], motors['tau_est'] = q, dq, tau\n"
+        "    writer.write(state); due += 0.004; time.sleep(max(due - time.monotonic(), 0))\n"
+    )
+
+    @pytest.fixture
+    def simulator(self, domain):
+        process = subprocess.Popen([sys.executable, "-c", self.SCRIPT, str(domain)], cwd=ROOT)
+        time.sleep(1.5)
+        yield process
+        process.terminate()
+        process.wait()
+
+    def test_it_is_refused_as_a_robot(self, simulator, plan, domain, tmp_path):
+        """It has no motion service and no clock."""
+        done = verb("collect", "run", plan, "--interface", "lo", "--domain", domain, "--out", tmp_path)
+        assert done.returncode == 2
+        assert "--peer simulator" in done.stderr
+
+    def test_it_is_recorded_when_told_so(self, simulator, plan, domain, tmp_path):
+        """What it lacks is said and is absent from the recording, not invented."""
+        options = ["--interface", "lo", "--domain", domain, "--peer", "simulator", "--out", tmp_path, "--session", "s"]
+        done = verb("collect", "run", plan, *options)
+        assert done.returncode == 0, done.stderr
+        assert "does not deliver: crc, mode, temperature, tick" in done.stderr
+        session = recording.read(tmp_path / "s.h5")
+        assert session.tick is None
+        assert session.temperature is None
+        assert session.rate == pytest.approx(250.0, abs=5.0)
+        assert {"tick", "temperature", "mode"} <= set(session.missing)
