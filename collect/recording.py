@@ -62,6 +62,14 @@ class Recording:
         return len(self.time)
 
     @property
+    def clock(self) -> NDArray[np.float64]:
+        """Time of each row's sample, shape (N,) [s]: by the robot's own clock where recorded, for receiving jitters."""
+        if self.tick is None:
+            return self.time
+        steps = np.diff(self.tick)  # unsigned, so right across the clock's wrap after 49 days
+        return np.concatenate([[0.0], np.cumsum(steps) * 1e-3])
+
+    @property
     def missing(self) -> tuple[str, ...]:
         """Channels that the robot or the log did not deliver."""
         return tuple(

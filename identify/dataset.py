@@ -96,17 +96,18 @@ def series(recording: Recording, *, where: str) -> Series:
         name=recording.session,
         sha256=recording.content_sha256(),
         rate=recording.rate,
-        time=recording.time,
+        time=recording.clock,
         segment=recording.segment,
         segments=tuple(name.decode(errors="replace") for name in recording.segments["name"]),
         repeated=(recording.flags & REPEATED) > 0,
-        stretches=tuple(_stretches(recording)),
+        stretches=tuple(stretches(recording)),
         **wide,
     )
 
 
-def _stretches(recording: Recording) -> Iterator[slice]:
-    apart = np.diff(recording.time) > _GAP / recording.rate
+def stretches(recording: Recording) -> Iterator[slice]:
+    """Rows within one segment without a gap, in order."""
+    apart = np.diff(recording.clock) > _GAP / recording.rate
     broken = apart | (np.diff(recording.segment) != 0) | ((recording.flags[1:] & GAP) > 0)
     edges = [0, *(np.flatnonzero(broken) + 1), len(recording)]
     for start, stop in pairwise(edges):
