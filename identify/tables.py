@@ -8,14 +8,14 @@ from collect.joints import KINDS, NAMES
 from identify.evaluate import Judgement
 from identify.metrics import Errors
 
-_HEADINGS = (*(f"{kind}\nRMSE Nm" for kind in KINDS), "all\nRMSE Nm", "all\nMAE Nm", "all\nMSE Nm²", "all\nR²")
+_HEADINGS = (*(f"{kind}\nRMSE Nm" for kind in KINDS), "all\nMAE Nm", "all\nMSE Nm²", "all\nR²")
 
 
 def by_kind(judgement: Judgement) -> Table:
     """One recording: a row per predictor, the net last, then the noise floor where it is known."""
     table = Table(title=judgement.recording, caption=judgement.rows, title_justify="left", min_width=74)
     for heading in ("predictor", *_HEADINGS):
-        table.add_column(heading, justify="left" if heading == "predictor" else "right")
+        table.add_column(heading, justify="left" if heading == "predictor" else "right", no_wrap=heading == "predictor")
     *baselines, net = judgement.scores
     for score in baselines:
         table.add_row(score.predictor, *(f"{value:.3f}" for value in _figures(score.errors)))
@@ -40,7 +40,7 @@ def by_joint(judgement: Judgement) -> Table:
 def _figures(errors: Errors) -> tuple[float, ...]:
     """In the order of the headings."""
     mse = float(errors.mse.mean())
-    return (*map(errors.rmse_of, KINDS), mse**0.5, float(errors.mae.mean()), mse, errors.overall_r2)
+    return (*map(errors.rmse_of, KINDS), float(errors.mae.mean()), mse, errors.overall_r2)
 
 
 def _loses(net: Errors, baseline: Errors) -> list[bool]:

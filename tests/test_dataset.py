@@ -122,7 +122,7 @@ class TestSplit:
 
     def test_a_repeat_goes_with_what_it_repeats(self) -> None:
         """Otherwise the test would be the training over again."""
-        names = tuple(f"s{i}{suffix}" for suffix in ("", "_repeat") for i in range(7))
+        names = tuple(f"s{i}{suffix}" for i in range(7) for suffix in ("", "_repeat"))
         parts = {one.segment: one.part for one in split.assign([series(segments=names)], Split())}
         assert all(parts[f"s{i}"] == parts[f"s{i}_repeat"] for i in range(7))
         assert len(set(parts.values())) == 3
@@ -142,6 +142,11 @@ class TestSplit:
             window = part[(data.time >= data.time[row] - 0.05 + 1e-6) & (np.arange(len(part)) <= row)]
             assert set(window.tolist()) <= {part[row], split.OUT}
         assert {0, 1, 2, split.OUT} == set(part.tolist())
+
+    def test_a_row_without_a_past_of_its_own_belongs_to_no_part(self) -> None:
+        """The first 50 ms of every stretch, whose past would be made up."""
+        (part,) = parts_of([series(segments=tuple("abcdefg"), seconds=7.0)], Split(), left_out=0.05)
+        assert np.flatnonzero(part == split.OUT).tolist() == [500 * i + k for i in range(7) for k in range(25)]
 
     def test_segments_can_be_held_out_by_name(self) -> None:
         """An amplitude, a gain or a leg that is unseen; the rest is train and validation."""
