@@ -24,12 +24,14 @@ check: install
 
 install: $(INSTALLED)
 
-# The SDK goes without its dependencies: it would bring OpenCV. Only our metadata is installed, not our folders.
+# The SDK goes without its dependencies: it would bring OpenCV. Isaac Lab's classes are for the tests and go without
+# theirs: Isaac Sim. Only our metadata is installed, not our folders.
 $(INSTALLED): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 to 3.13 found; install one or use make PYTHON=..." >&2; exit 2; }
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt ".[dev]"
-	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt unitree-sdk2py-dimos
+	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt \
+		unitree-sdk2py-dimos "isaaclab; python_version == '3.11' and platform_machine == 'x86_64'"
 	@rm -rf build *.egg-info
 	@touch $@
 
