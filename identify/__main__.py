@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Config = Annotated[Path, tyro.conf.Positional]
 Run = Annotated[Path, tyro.conf.Positional]
+Recordings = Annotated[tuple[Path, ...], tyro.conf.Positional]
 Device = Literal["auto", "cpu", "cuda"]
 
 
@@ -89,6 +90,39 @@ def evaluate(
     return 0
 
 
+def replay(
+    run: Run,
+    recordings: Recordings,
+    json_file: Annotated[Path | None, tyro.conf.arg(name="json")] = None,
+) -> int:
+    """Drive the rigid body through a run and its baselines by a recording's commands alone, and compare the motion.
+
+    Args:
+        run: Folder that `train` wrote.
+        recordings: Recordings, or folders of them; of one it was trained on only the test segments, if it has any.
+        json_file: Write the errors to this file too.
+    """
+    from identify import replay as replaying
+    from identify import replay_table, runs
+
+    loaded, data = runs.load(run), replaying.load(recordings)
+    done: list[replaying.Replay] = []
+    with _bar() as bar:
+        task = bar.add_task("replay", total=4 * len(data), note="")
+        for recording in data:
+            for one in replaying.replay(loaded, recording):
+                done.append(one)
+                bar.update(task, advance=1, note=f"{one.recording}: {one.predictor}")
+    for recording in data:
+        mine = [one for one in done if one.recording == recording.session]
+        _, rows = replaying.chosen(loaded, recording)
+        again, judgement = replaying.repeatability_mrad(recording), replaying.torque(loaded, recording)
+        Console().print(replay_table.motion(mine, rows, again, judgement))
+    if json_file is not None:
+        _write_json(json_file, {"replay_rmse_mrad": replaying.table(done)})
+    return 0
+
+
 def _device(device: Device) -> str:
     import torch
 
@@ -119,7 +153,7 @@ def _write_json(path: Path, content: object) -> None:
         raise UserError(f"cannot write: {error.strerror}", where=str(path), fix="check --json") from error
 
 
-VERBS: dict[str, Callable[..., Any]] = {"train": train, "evaluate": evaluate}
+VERBS: dict[str, Callable[..., Any]] = {"train": train, "evaluate": evaluate, "replay": replay}
 
 if __name__ == "__main__":
     with exit_on_user_error():

