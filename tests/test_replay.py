@@ -1,0 +1,267 @@
+"""Open-loop replay: the robot judges, and a motor that is known is replayed as it moved."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import verb
+from moved import KD, KP, delayed, moved, run, straight, target
+from rich.console import Console
+from synthetic import changed
+
+from collect.convert import convert
+from collect.errors import UserError
+from collect.joints import KINDS, TORQUE
+from collect.recording import Recording, read, write
+from identify import predict
+from identify import replay as replaying
+from identify.dataset import series
+from identify.features import Features
+from identify.laws import Commands, forward, laws
+from identify.replay import Replay, chosen, load, repeatability_mrad, replay, table
+from identify.replay_table import beside, motion
+from identify.runs import Assignment
+from identify.settings import LSTMShape, MLPShape, TrainConfig
+
+DELAY = 0.0073
+PLAIN = TrainConfig(features=Features(0.002), mlp=MLPShape(hidden=8, layers=1))
+NETS = {
+    "mlp": TrainConfig(Features(0.002, (0.0, 0.003, 0.008)), mlp=MLPShape(hidden=8, layers=2)),
+    "identity": TrainConfig(Features(0.004, (0.0, 0.004), joint_identity=True), mlp=MLPShape(hidden=8, layers=2)),
+    "lstm": TrainConfig(Features(0.002), lstm=LSTMShape(hidden=8, layers=2)),
+}
+
+
+@pytest.fixture(scope="module")
+def robot() -> Recording:
+    """A motor that follows its targets 7.3 ms late."""
+    return moved(delayed(DELAY))
+
+
+def worst(one: Replay) -> float:
+    return max(one.rmse_mrad(kind) for kind in KINDS)
+
+
+def by_name(replays: object) -> dict[str, Replay]:
+    return {one.predictor: one for one in replays}
+
+
+class TestMotion:
+    """Commands alone move the body."""
+
+    def test_a_known_motor_is_replayed_within_a_milliradian(self, robot: Recording, tmp_path: Path) -> None:
+        """With the true delay and friction; without the delay, or with twice of it, several are off."""
+        true = by_name(replay(run(tmp_path / "a", PLAIN, delay=DELAY), robot))
+        assert worst(true["delayed_pd"]) < 0.3
+        assert worst(true["ideal_pd"]) > 5.0
+        assert worst(by_name(replay(run(tmp_path / "b", PLAIN, delay=2 * DELAY), robot))["delayed_pd"]) > 5.0
+
+    def test_a_delay_of_half_a_millisecond_more_shows(self, robot: Recording, tmp_path: Path) -> None:
+        """Delays are interpolated, not rounded to rows or physics steps."""
+        late = by_name(replay(run(tmp_path / "a", PLAIN, delay=DELAY + 0.0005), robot))
+        true = by_name(replay(run(tmp_path / "b", PLAIN, delay=DELAY), robot))
+        assert worst(late["delayed_pd"]) > 1.5 * worst(true["delayed_pd"])
+
+    def test_an_ideal_motor_holds_its_command(self, tmp_path: Path) -> None:
+        """A row's command came after the row before was sampled: held, not ramped to."""
+        held = moved(lambda t, q, dq: KP * (target(np.array([np.floor(t * 500 + 1 + 1e-6) / 500]))[0] - q) - KD * dq)
+        assert worst(by_name(replay(run(tmp_path / "a", PLAIN), held))["ideal_pd"]) < 0.5
+
+    @pytest.mark.parametrize("step", [0.002, 0.005])
+    def test_a_net_that_is_the_motor_moves_as_the_motor(self, step: float, tmp_path: Path) -> None:
+        """Called every step with its torque held, its lags those of the simulation: kp·e of one step ago."""
+        errors: list[np.ndarray] = []
+        held = np.zeros(12)
+
+        def motor(t: float, q: np.ndarray, dq: np.ndarray) -> np.ndarray:
+            if abs(t / step - round(t / step)) < 1e-6:
+                errors.append(KP * (target(np.array([t]))[0] - q))
+                held[:] = errors[max(len(errors) - 2, 0)] - KD * dq
+            return held.copy()
+
+        weights = (0.0, 1.0, -1.0, 0.0)
+        config = TrainConfig(Features(step, (0.0, step)), mlp=MLPShape(hidden=2, layers=1))
+        same = by_name(replay(run(tmp_path / "a", config, weights=weights, change=straight(weights)), moved(motor)))
+        assert worst(same["linear"]) < 0.5
+        assert worst(same["mlp"]) < 0.5
+        wrong = (1.0, 0.0, -1.0, 0.0)  # the present error instead
+        other = by_name(replay(run(tmp_path / "b", config, weights=wrong, change=straight(wrong)), moved(motor)))
+        assert min(worst(other["linear"]), worst(other["mlp"])) > 2.0
+
+    @pytest.mark.parametrize("kind", list(NETS))
+    def test_a_net_sees_of_a_simulation_what_it_saw_of_a_log(self, kind: str, robot: Recording, tmp_path: Path) -> None:
+        """Along one and the same motion replay and `identify.predict` give one torque, state carried."""
+        loaded = run(tmp_path / "run", NETS[kind])
+        late = slice(400, 1500)  # in full motion, so that the past before the first row matters
+        data = series(in_segments(robot, {"late": (400, 1500)}), where="here")
+        time, q, dq, q_target, kp, kd = (
+            getattr(data, name)[late] for name in ("time", "q", "dq", "q_target", "kp", "kd")
+        )
+        expected = predict.torques(loaded, data)[loaded.kind][late]
+        law = laws(loaded)[loaded.kind](Commands(time, q_target, kp, kd, time))
+        with torch.inference_mode():
+            seen = np.array([law(m, q[m], dq[m]).copy() for m in range(len(time))])
+        every = round(loaded.features.step * data.rate)
+        assert np.ptp(expected, axis=0).min() > 0.02
+        # At its own calls, from the first on: in between, predict interpolates and a simulator holds.
+        assert seen[::every] == pytest.approx(expected[::every], abs=1e-4)
+
+    def test_a_recurrent_net_carries_its_state(self, tmp_path: Path) -> None:
+        """The same input twice gives two torques, and a new law starts from rest again."""
+        model = run(tmp_path / "run", NETS["lstm"]).model
+        x = np.ones((12, 2), dtype=np.float32)
+        with torch.inference_mode():
+            advance = forward(model)
+            first, second = advance(x), advance(x)
+            assert np.abs(first - second).min() > 1e-4
+            assert forward(model)(x) == pytest.approx(first)
+
+    def test_torque_stays_within_the_effort_limits(self, robot: Recording, tmp_path: Path) -> None:
+        """A predictor that asks for a thousand times too much moves joints to their stops, not to infinity."""
+        wild = (1000.0, 0.0)
+        moved_wildly = by_name(replay(run(tmp_path / "run", PLAIN, weights=wild), robot))["linear"]
+        assert np.isfinite(moved_wildly.q_replayed).all()
+        assert np.abs(np.diff(moved_wildly.q_replayed, axis=0)).max() < 1.0
+        assert TORQUE.max() < 50.0
+
+
+class TestStretches:
+    """What is replayed, and from where."""
+
+    def test_every_segment_starts_where_the_robot_was(self, robot: Recording, tmp_path: Path) -> None:
+        """And nothing between segments is replayed."""
+        two = in_segments(robot, {"one": (0, 600), "two": (900, 1500)})
+        one, *_ = replay(run(tmp_path / "run", PLAIN), two)
+        assert one.starts == (0, 600)
+        assert len(one.time) == 1200
+        for start in one.starts:
+            assert one.q_replayed[start] == pytest.approx(one.q[start], abs=1e-6)
+        assert np.abs(one.q_replayed[599] - one.q[599]).max() > 1e-3
+
+    def test_of_a_known_recording_only_the_test_segments(self, robot: Recording, tmp_path: Path) -> None:
+        """What was trained on cannot judge; where nothing else is left the table says so."""
+        two = in_segments(robot, {"one": (0, 600), "two": (900, 1500)})
+        split = (Assignment("moved", "one", "train"), Assignment("moved", "two", "test"))
+        rows, words = chosen(run(tmp_path / "a", PLAIN, trained_on=(two,), split=split), two)
+        assert rows == [slice(900, 1500)]
+        assert words == "1.2 s not seen in training"
+        blocks = tuple(dataclasses.replace(one, part="blocks") for one in split)
+        rows, words = chosen(run(tmp_path / "b", PLAIN, trained_on=(two,), split=blocks), two)
+        assert rows == [slice(0, 600), slice(900, 1500)]
+        assert "cannot judge" in words
+        assert "2 measured starts" in words
+
+    def test_a_position_only_recording_is_replayed_in_motion(self, tmp_path: Path) -> None:
+        """From rest, and without a word about torque."""
+        robot = moved(delayed(DELAY))
+        unknown = np.full_like(robot.dq, np.nan)
+        blind = changed(robot, dq=unknown, tau_est=unknown)
+        loaded = run(tmp_path / "run", PLAIN, delay=DELAY)
+        assert worst(by_name(replay(loaded, blind))["delayed_pd"]) < 1.0  # it did start at rest
+        assert replaying.torque(loaded, blind) is None
+        assert replaying.torque(loaded, robot) is not None
+
+    def test_repeatability_is_that_of_one_run(self, robot: Recording) -> None:
+        """Noise of 3 mrad on both of two equal segments is found as 3 mrad."""
+        noise = 0.003 * np.random.default_rng(0).standard_normal((1500, 12))
+        q = robot.q.copy()
+        q[750:] = q[:750]
+        twice = in_segments(changed(robot, q=(q + noise).astype(np.float32)), {"a": (0, 750), "a_repeat": (750, 1500)})
+        found = repeatability_mrad(twice)
+        assert found is not None
+        assert list(found.values()) == pytest.approx([3.0] * 3, rel=0.05)
+        assert repeatability_mrad(robot) is None
+
+
+def in_segments(recording: Recording, parts: dict[str, tuple[int, int]]) -> Recording:
+    """The recording with these segments instead of its own."""
+    names = np.resize(recording.segments, len(parts)).copy()
+    segment = np.full(len(recording), -1, dtype=np.int16)
+    for index, (name, (start, stop)) in enumerate(parts.items()):
+        names[index]["name"], names[index]["start"], names[index]["stop"] = name.encode(), start, stop
+        segment[start:stop] = index
+    return changed(recording, segment=segment, segments=names)
+
+
+class TestVerb:
+    """`python -m identify replay`."""
+
+    def test_it_writes_the_agreed_json_and_prints_both_errors(self, tmp_path: Path) -> None:
+        """{"replay_rmse_mrad": {recording: {predictor: {hip, thigh, calf}}}} and nothing else; dots in names stay."""
+        write(moved(delayed(DELAY), "chirp.v1", 1.0), tmp_path / "data" / "chirp.v1.h5")
+        run(tmp_path / "run", PLAIN, delay=DELAY)
+        done = verb("identify", "replay", tmp_path / "run", tmp_path / "data", "--json", tmp_path / "f.json")
+        assert done.returncode == 0, done.stderr
+        content = json.loads((tmp_path / "f.json").read_text())
+        assert list(content) == ["replay_rmse_mrad"]
+        assert list(content["replay_rmse_mrad"]) == ["chirp.v1"]
+        figures = content["replay_rmse_mrad"]["chirp.v1"]
+        assert list(figures) == ["ideal_pd", "delayed_pd", "linear", "mlp"]
+        assert all(set(one) == set(KINDS) and all(v > 0 for v in one.values()) for one in figures.values())
+        for words in ("mrad", "Nm", "armature", "1.0 s not seen in training"):
+            assert words in done.stdout
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            ({"kp": None}, "holds no kp"),
+            ({"q_target": None}, "holds no q_target"),
+            ({"segment": -1}, "holds no segment"),
+        ],
+    )
+    def test_what_cannot_be_replayed_is_refused(self, change: dict, message: str, tmp_path: Path) -> None:
+        """By name, before anything moves."""
+        robot = moved(delayed(DELAY), seconds=0.1)
+        values = {
+            name: np.full_like(getattr(robot, name), np.nan if value is None else value)
+            for name, value in change.items()
+        }
+        write(changed(robot, **values), tmp_path / "moved.h5")
+        with pytest.raises(UserError, match=message):
+            load([tmp_path])
+
+    def test_two_of_one_name_are_refused(self, tmp_path: Path) -> None:
+        """Tables use the name."""
+        robot = moved(delayed(DELAY), seconds=0.1)
+        for folder in ("a", "b"):
+            write(robot, tmp_path / folder / "moved.h5")
+        with pytest.raises(UserError, match="two recordings are called moved"):
+            load([tmp_path / "a", tmp_path / "b"])
+
+    def test_a_net_that_loses_is_red(self) -> None:
+        """Per kind of joint, against the best baseline."""
+        zero = np.zeros((2, 12))
+        off = np.tile([0.002, 0.002, 0.002], 4) + zero
+        mixed = np.tile([0.003, 0.001, 0.003], 4) + zero
+        replays = [
+            Replay("r", name, np.arange(2.0), zero, q, (0,))
+            for name, q in (("ideal_pd", off), ("delayed_pd", 2 * off), ("mlp", mixed))
+        ]
+        shown = motion(replays, "rows", {"hip": 0.5, "thigh": 0.6, "calf": 0.7})
+        assert [list(column.cells)[2] for column in shown.columns] == ["mlp", "[red]3.0[/red]", "1.0", "[red]3.0[/red]"]
+        assert [list(column.cells)[3] for column in shown.columns] == ["the robot again", "0.5", "0.6", "0.7"]
+        console = Console(record=True, width=100)
+        console.print(shown)
+        assert beside().splitlines()[0] in console.export_text()
+        assert table(replays)["r"]["mlp"] == pytest.approx({"hip": 3.0, "thigh": 1.0, "calf": 3.0})
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("log", "known"),
+    [
+        ("chirp_9.0hz_p25d1.5_h0.30t0.35c0.60", (17, 20, 34)),
+        ("chirp_9.0hz_p25d3.5_h0.30t0.35c0.60", (6, 9, 10)),
+        ("chirp_5.0hz_p25d5.0_h0.30t0.35c0.60", (7, 10, 9)),
+    ],
+)
+def test_real_chirps_move_as_others_found(log: str, known: tuple[float, ...], logs: Path, tmp_path: Path) -> None:
+    """The plain law beside IIT DLS's friction, simulated elsewhere with another model of the body [mrad]."""
+    recording = read(convert(logs / "katari16" / "torque" / f"{log}.pt", "katari16", tmp_path / "out"))
+    found = by_name(replay(run(tmp_path / "run", PLAIN), recording))["ideal_pd"]
+    assert [found.rmse_mrad(kind) for kind in KINDS] == pytest.approx(known, rel=0.2)
