@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Config = Annotated[Path, tyro.conf.Positional]
 Run = Annotated[Path, tyro.conf.Positional]
+Runs = Annotated[tuple[Path, ...], tyro.conf.Positional]
 Recordings = Annotated[tuple[Path, ...], tyro.conf.Positional]
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -37,7 +38,9 @@ def train(
         seed: Of every random number.
     """
     from collect.config import load as load_config
+    from collect.recording import find, read
     from identify import dataset, evaluate
+    from identify import report as reporting
     from identify import train as training
     from identify.runs import write_bytes
     from identify.settings import TrainConfig
@@ -60,9 +63,12 @@ def train(
     by_part = evaluate.by_part(run, recordings)
     metrics = {part: evaluate.table(judgements) for part, judgements in by_part.items()}
     write_bytes(out / "metrics.json", (json.dumps(metrics, indent=1) + "\n").encode())
+    with Console(stderr=True).status("report"):
+        reporting.renew(run, [read(path) for path in find([*data])])
     judgements = by_part["test"] or by_part["validation"]
     _print_judgements(judgements)
     print(f"run {out}: baselines fitted on the training rows, delay {1e3 * run.baselines.delay:.2f} ms")
+    print(f"report {out / 'report.html'}")
     return 0
 
 
@@ -123,6 +129,36 @@ def replay(
     return 0
 
 
+def report(
+    run: Runs,
+    data: tuple[Path, ...],
+    out: Path,
+    figure: Path | None = None,
+) -> int:
+    """Write one HTML page on one or several runs: errors beside baselines, curves, split, hashes.
+
+    Args:
+        run: Folders that `train` wrote.
+        data: Recordings, or folders of them; of one that a run was trained on only what it has not seen.
+        out: The page; it must not exist.
+        figure: Also draw measured against predicted torque of one leg on the first recording to this PNG.
+    """
+    from identify import replay as replaying
+    from identify import report as reporting
+    from identify import runs
+
+    loaded, recordings = [runs.load(path) for path in run], replaying.load(data)
+    with _bar() as bar:
+        task = bar.add_task("report", total=len(loaded) * len(recordings), note="")
+
+        def show(done: str) -> None:
+            bar.update(task, advance=1, note=done)
+
+        reporting.write(loaded, recordings, out, figure=figure, report=show)
+    print(f"report {out}")
+    return 0
+
+
 def _device(device: Device) -> str:
     import torch
 
@@ -153,7 +189,7 @@ def _write_json(path: Path, content: object) -> None:
         raise UserError(f"cannot write: {error.strerror}", where=str(path), fix="check --json") from error
 
 
-VERBS: dict[str, Callable[..., Any]] = {"train": train, "evaluate": evaluate, "replay": replay}
+VERBS: dict[str, Callable[..., Any]] = {"train": train, "evaluate": evaluate, "replay": replay, "report": report}
 
 if __name__ == "__main__":
     with exit_on_user_error():

@@ -6,6 +6,7 @@ best.pt        the net with the lowest validation loss: a dict of tensors, nothi
 last.pt        where `--resume` goes on: net, optimiser, counters
 history.csv    loss of every epoch
 metrics.json   torque errors of every predictor on the run's own three parts
+report.html    all of this for people, with figures (identify.report)
 """
 
 from __future__ import annotations

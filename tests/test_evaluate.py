@@ -49,7 +49,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_train_leaves_a_run_that_explains_itself(folder: Path) -> None:
     """All its files, and the errors of every part in metrics.json."""
     names = {path.name for path in (folder / "run").iterdir()}
-    assert names == {"config.yaml", "run.json", "best.pt", "last.pt", "history.csv", "metrics.json"}
+    assert names == {"config.yaml", "run.json", "best.pt", "last.pt", "history.csv", "metrics.json", "report.html"}
     metrics = json.loads((folder / "run" / "metrics.json").read_text())
     assert set(metrics) == {"train", "validation", "test"}
     assert set(metrics["test"]["first.v1"]) == PREDICTORS
