@@ -108,9 +108,12 @@ def replay(
         recordings: Recordings, or folders of them; of one it was trained on only the test segments, if it has any.
         json_file: Write the errors to this file too.
     """
+    import torch
+
     from identify import replay as replaying
     from identify import replay_table, runs
 
+    torch.set_num_threads(1)  # twelve joints at a time are too few to share
     loaded, data = runs.load(run), replaying.load(recordings)
     done: list[replaying.Replay] = []
     with _bar() as bar:
