@@ -11,7 +11,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 .PHONY: demo test check install clean
 
 demo: install
-	$(RUN) demo.py
+	$(RUN) -m deploy.demo
 
 test: check
 	$(RUN) -m pytest tests

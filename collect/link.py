@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 from dataclasses import dataclass
@@ -40,6 +41,24 @@ COMMAND_QOS = Qos(Policy.Reliability.Reliable(duration(milliseconds=1)), Policy.
 def default_domain(interface: str) -> int:
     """0, the robot's, on a network; 1, where simulators live, on loopback."""
     return 1 if interface == LOOPBACK else 0
+
+
+def free_domain() -> int:
+    """A DDS domain that nobody on this machine uses, for a simulator of one's own.
+
+    RTPS gives the first participant of a domain the discovery port 7410 + 250 · domain; it is held for a moment.
+
+    Raises:
+        UserError: when every domain is taken.
+    """
+    for domain in range(20 + os.getpid() % 60, 200):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.bind(("127.0.0.1", 7410 + 250 * domain))
+            except OSError:
+                continue
+            return domain
+    raise UserError("no DDS domain is free", where="ports 7410 + 250 · domain", fix="stop other DDS programs")
 
 
 def check_interface(interface: str) -> None:

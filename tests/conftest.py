@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from collect.link import free_domain
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -26,16 +27,8 @@ def logs() -> Path:
 
 @pytest.fixture
 def domain() -> int:
-    """A DDS domain nobody on this machine uses: its discovery port is held free for a moment."""
-    for candidate in range(20 + os.getpid() % 60, 200):
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            try:
-                # RTPS: unicast discovery port of participant 0 is 7400 + 250·domain + 10
-                probe.bind(("127.0.0.1", 7410 + 250 * candidate))
-            except OSError:
-                continue
-            return candidate
-    raise RuntimeError("no free DDS domain")
+    """A DDS domain nobody on this machine uses."""
+    return free_domain()
 
 
 @pytest.fixture
