@@ -60,7 +60,8 @@ def mjcf(mount: Mount, timestep: float, armature: ArrayLike, viscous: ArrayLike,
 <option timestep="{timestep}" integrator="implicitfast" iterations="20"><flag contact="disable"/></option>
 <worldbody>{anchors if hung else ""}
 <body name="base">{"<freejoint/>" if hung else ""}
-<inertial pos="0.021112 0 -0.005366" mass="6.921" diaginertia="0.02448 0.098077 0.107"/>
+<inertial pos="0.021112 0 -0.005366" mass="6.921"
+ fullinertia="0.02448 0.098077 0.107 0.00012166 0.0014849 -3.12e-05"/>
 <site name="imu"/>{holds if hung else ""}{legs}</body></worldbody>
 {f"<tendon>{tendons}</tendon>" if hung else ""}
 <sensor><gyro site="imu"/><accelerometer site="imu"/></sensor></mujoco>"""
@@ -72,10 +73,12 @@ def _leg(leg: str, values: list[NDArray[np.float64]]) -> str:
     # Of a right leg the calf's principal axes are mirrored: the quaternion is that of a left one, reversed.
     axes = ("0.710672", "0.00154099", "-0.00450087", "0.703508")[::left]
     return f"""<body name="{leg}_hip" pos="{front * 0.1934} {left * 0.0465} 0">
-<inertial pos="{front * -0.0054} {left * 0.00194} -0.000105" mass="0.678" diaginertia="0.00048 0.000884 0.000596"/>
+<inertial pos="{front * -0.0054} {left * 0.00194} -0.000105" mass="0.678"
+ fullinertia="0.00048 0.000884 0.000596 {front * left * -3.01e-06} {front * 1.11e-06} {left * -1.42e-06}"/>
 {_hinge(hip, "1 0 0", values, 0)}
 <body name="{leg}_thigh" pos="0 {left * 0.0955} 0">
-<inertial pos="-0.00374 {left * -0.0223} -0.0327" mass="1.152" diaginertia="0.00584 0.0058 0.00103"/>
+<inertial pos="-0.00374 {left * -0.0223} -0.0327" mass="1.152"
+ fullinertia="0.00584 0.0058 0.00103 {left * 8.72e-05} -0.000289 {left * 0.000808}"/>
 {_hinge(thigh, "0 1 0", values, 1)}
 <body name="{leg}_calf" pos="0 0 -0.213">
 <inertial pos="0.00629595 {left * -0.000622121} -0.141417" mass="0.241352" quat="{" ".join(axes)}"

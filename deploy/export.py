@@ -156,7 +156,7 @@ def folded(run: Run, net: Net) -> nn.Module:
     identity = torch.zeros(N_JOINTS if run.features.joint_identity else 0)
     if run.features.joint_identity:
         identity[NAMES.index(net.joints[0])] = 1.0
-    return fold.FoldedMLP(run.model, net.kp, net.kd, len(run.features.lags), identity)
+    return fold.FoldedMLP(run.model, run.features, net.kp, net.kd, identity)
 
 
 def _groups(nets: tuple[Net, ...]) -> list[tuple[str, tuple[int, ...]]]:

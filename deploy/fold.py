@@ -8,32 +8,37 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from identify.features import Features
 from identify.models import LSTM, MLP
 
 
 class FoldedMLP(nn.Module):
     """(N, 2H) of errors [rad] and velocities [rad/s], newest first, to torque (N, 1) [Nm]."""
 
-    def __init__(self, model: MLP, kp: float, kd: float, lags: int, identity: Tensor) -> None:
+    def __init__(self, model: MLP, features: Features, kp: float, kd: float, identity: Tensor) -> None:
         """Fold gains and identity in.
 
         Args:
             model: the trained net.
+            features: what it sees.
             kp: position gain [Nm/rad].
             kd: velocity gain [Nm·s/rad].
-            lags: H.
             identity: the net's columns behind the lags, shape (0,) or (12,).
         """
         super().__init__()
         self.model = model
         self.gains: Tensor
+        self.columns: Tensor
         self.identity: Tensor
-        self.register_buffer("gains", torch.cat([torch.full((lags,), kp), torch.full((lags,), kd)]))
+        lags = torch.arange(len(features.lags))
+        error, velocity = lags, lags + len(lags)
+        self.register_buffer("columns", torch.cat([error, velocity, velocity][: features.blocks]))
+        self.register_buffer("gains", torch.tensor([kp, kd, kp][: features.blocks]).repeat_interleave(len(lags)))
         self.register_buffer("identity", identity)
 
     def forward(self, x: Tensor) -> Tensor:
         """Torque (N, 1) [Nm]."""
-        terms = x * self.gains
+        terms = x[:, self.columns] * self.gains
         return self.model(torch.cat([terms, self.identity.expand(terms.size(0), self.identity.size(0))], dim=1))
 
 

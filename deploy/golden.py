@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from collect.joints import NAMES
 from deploy.bundle import Net
-from identify.features import columns
+from identify.features import columns, terms
 from identify.models import MLP
 from identify.runs import Run
 
@@ -45,7 +45,8 @@ def _motion(rng: np.random.Generator, step: float, joints: int) -> tuple[NDArray
 @torch.inference_mode()
 def _answers(run: Run, net: Net, error: NDArray[np.float32], speed: NDArray[np.float32]) -> NDArray[np.float32]:
     """The trained net, called row by row with its columns as in training; the past is zero after a reset."""
-    kp_error, kd_dq = (net.kp * error).astype(float), (net.kd * speed).astype(float)
+    still, one = np.zeros(error.shape), np.ones(error.shape)
+    blocks = terms(run.features, error.astype(float), still, speed.astype(float), net.kp * one, net.kd * one)
     joints = np.tile([NAMES.index(name) for name in net.joints], ENVS)
     out = np.zeros_like(error)
     started = np.zeros(ENVS, int)
@@ -54,14 +55,14 @@ def _answers(run: Run, net: Net, error: NDArray[np.float32], speed: NDArray[np.f
         if k == RESET_AT:
             started[list(RESET_ENVS)] = k
         if isinstance(run.model, MLP):
-            past = [_past(block, k, started, len(run.features.lags)) for block in (kp_error, kd_dq)]
-            torque = run.model(torch.from_numpy(columns(run.features, past[0], past[1], joints)))
+            past = [_past(block, k, started, len(run.features.lags)) for block in blocks]
+            torque = run.model(torch.from_numpy(columns(run.features, past, joints)))
         else:
             assert state is not None  # for the type checker: a recurrent net has one
             if k == RESET_AT:
                 for part in state:
                     part.view(part.shape[0], ENVS, -1, part.shape[-1])[:, list(RESET_ENVS)] = 0.0
-            x = np.stack([kp_error[k].ravel(), kd_dq[k].ravel()], axis=-1)[:, None].astype(np.float32)
+            x = np.stack([block[k].ravel() for block in blocks], axis=-1)[:, None].astype(np.float32)
             torque, state = run.model(torch.from_numpy(x), state)
         out[k] = torque.numpy().reshape(out[k].shape)
     return out

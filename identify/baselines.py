@@ -27,8 +27,7 @@ _GOLDEN = (5.0**0.5 - 1.0) / 2.0
 
 def ideal_pd(data: Series) -> Array:
     """The law without a delay: torque at every row, shape (N, 12) [Nm]."""
-    error, speed = data.terms
-    return error - speed
+    return data.kp * (data.q_target - data.q) - data.kd * data.dq
 
 
 def delayed_pd(data: Series, delay: float) -> Array:

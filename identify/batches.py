@@ -104,7 +104,7 @@ def pieces(
     found: list[tuple[Array, Array, Array]] = []
     for one, kept in zip(data, rows, strict=True):
         for stretch in one.stretches:
-            found += _cut(one, kept, stretch, features.step, phases, before, span)
+            found += _cut(features, one, kept, stretch, phases, before, span)
     if not found:
         raise ValueError("no piece holds a chosen row")
     x, y, counts = (torch.from_numpy(np.concatenate(parts, axis=1)).to(device) for parts in zip(*found, strict=True))
@@ -112,11 +112,11 @@ def pieces(
 
 
 def _cut(
-    data: Series, kept: np.ndarray, stretch: slice, step: float, phases: int, before: int, span: int
+    features: Features, data: Series, kept: np.ndarray, stretch: slice, phases: int, before: int, span: int
 ) -> Iterator[tuple[Array, Array, Array]]:
     """The pieces of one stretch: x (K, 12, T, 2), y and counts (K, 12, T)."""
-    time = data.time[stretch]
-    terms = [term[stretch] for term in data.terms]
+    time, step = data.time[stretch], features.step
+    terms = [term[stretch] for term in data.terms(features)]
     for first in range(0, int((time[-1] - time[0]) / step) + 1, span):
         calls = np.arange(before + span) + (first if first == 0 else first - before)
         when = time[0] + step * (calls + np.arange(phases)[:, None] / phases)

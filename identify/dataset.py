@@ -52,10 +52,9 @@ class Series:
     stretches: tuple[slice, ...]
     """Rows without a gap within one segment; no window ever crosses from one to the next."""
 
-    @property
-    def terms(self) -> tuple[Array, Array]:
-        """kp·e and kd·dq [Nm]."""
-        return terms(self.q_target, self.q, self.dq, self.kp, self.kd)
+    def terms(self, features: Features) -> tuple[Array, ...]:
+        """What a net sees at each row, see `identify.features.terms`."""
+        return terms(features, self.q_target, self.q, self.dq, self.kp, self.kd)
 
     def with_past(self, look_back: float) -> NDArray[np.bool_]:
         """Rows within a stretch that have `look_back` seconds of it behind them, shape (N,)."""
@@ -124,12 +123,12 @@ def inputs(features: Features, data: Series, rows: NDArray[np.bool_]) -> NDArray
         rows: which rows, shape (N,); all must lie in stretches.
     """
     out = np.empty((int(rows.sum()), 12, features.width), dtype=np.float32)
-    kp_error, kd_dq = data.terms
+    blocks = data.terms(features)
     done = 0
     for stretch in data.stretches:
         when = data.time[stretch][rows[stretch]]
         if len(when):
-            out[done : done + len(when)] = matrix(features, data.time[stretch], kp_error[stretch], kd_dq[stretch], when)
+            out[done : done + len(when)] = matrix(features, data.time[stretch], [b[stretch] for b in blocks], when)
             done += len(when)
     if done != len(out):
         raise ValueError("a row lies outside every stretch")

@@ -1,12 +1,14 @@
 """What a net sees: the only place where order, sign and lags of its inputs are defined.
 
-    lag            0      1    …   L−1  │   0     1    …   L−1  │  FR_hip … RL_calf
-    column         0      1    …   L−1  │   L    L+1   …  2L−1  │    2L   …   2L+11
-    holds       kp·e   kp·e   …   kp·e  │ kd·dq kd·dq  …  kd·dq │  joint identity, if any
+    lag        0   1   …  L−1 │  0   1   …  L−1 │  0   1   …  L−1 │
+    column     0   1   …  L−1 │  L  L+1  … 2L−1 │ 2L       … 3L−1 │ 3L      …    3L+11
+    holds           kp·e      │      kd·dq      │  kp·dq, if any  │ joint identity, if any
 
-with e = q_target − q [rad] and lag 0 the newest. Both blocks are torques [Nm]: the two terms of the law
-tau = kp·e − kd·dq that the motor closes, so that one net serves every gain it was shown. The scaling of the
-columns belongs to the net (`identify.models`), not to its caller.
+with e = q_target − q [rad] and lag 0 the newest. The first two blocks are torques [Nm]: the two terms of the law
+tau = kp·e − kd·dq that the motor closes, so that one net serves every gain it was shown. The third [Nm/s] is how fast
+the motion changes kp·e. A motor obeys an old target but feels the present position; with it kp·(q_target(t − d) − q(t))
+= kp·e(t − d) − ∫ kp·dq is a sum of columns, which from kp·e and kd·dq alone it is for one pair of gains only. The
+scaling of the columns belongs to the net (`identify.models`), not to its caller.
 
 A lag is a time; between the rows of a log the blocks are interpolated linearly. Nothing is low-passed before
 a net is trained at a step longer than the log's: a simulator also hands its net the value of that instant,
@@ -16,6 +18,7 @@ the net sees, as it is on the robot.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +37,8 @@ class Features:
     """Time between two calls of the net in the simulator that will use it [s]."""
     lags: tuple[float, ...] = (0.0,)
     """Ages of the samples it sees, newest first [s]; a stock simulator needs 0, step, 2·step, …"""
+    position_rate: bool = False
+    """Whether kp·dq is seen too, at the same lags."""
     joint_identity: bool = False
     """Whether twelve more columns say which joint it is (one-hot, SDK order)."""
 
@@ -46,7 +51,12 @@ class Features:
     @property
     def width(self) -> int:
         """Number of columns F."""
-        return 2 * len(self.lags) + N_JOINTS * self.joint_identity
+        return self.blocks * len(self.lags) + N_JOINTS * self.joint_identity
+
+    @property
+    def blocks(self) -> int:
+        """Number of quantities seen at each lag."""
+        return 3 if self.position_rate else 2
 
     @property
     def look_back(self) -> float:
@@ -57,36 +67,33 @@ class Features:
     def names(self) -> tuple[str, ...]:
         """Name of each column, for reports."""
         lags = [f"{1e3 * lag:g} ms" for lag in self.lags]
-        blocks = (*(f"kp·e at {lag}" for lag in lags), *(f"kd·dq at {lag}" for lag in lags))
-        return blocks + (NAMES if self.joint_identity else ())
+        terms = ("kp·e", "kd·dq", "kp·dq")[: self.blocks]
+        return tuple(f"{term} at {lag}" for term in terms for lag in lags) + (NAMES if self.joint_identity else ())
 
 
-def terms(q_target: Array, q: Array, dq: Array, kp: Array, kd: Array) -> tuple[Array, Array]:
-    """The two quantities a net sees, of any one shape: kp·(q_target − q) and kd·dq [Nm]."""
-    return kp * (q_target - q), kd * dq
+def terms(features: Features, q_target: Array, q: Array, dq: Array, kp: Array, kd: Array) -> tuple[Array, ...]:
+    """The quantities a net sees, of any one shape: kp·(q_target − q), kd·dq [Nm] and, if asked for, kp·dq [Nm/s]."""
+    return (kp * (q_target - q), kd * dq, kp * dq)[: features.blocks]
 
 
-def columns(
-    features: Features, kp_error: Array, kd_dq: Array, joints: NDArray[np.intp] | None = None
-) -> NDArray[np.float32]:
+def columns(features: Features, blocks: Sequence[Array], joints: NDArray[np.intp] | None = None) -> NDArray[np.float32]:
     """Put samples and their past into a net's columns.
 
     Args:
         features: which columns.
-        kp_error: kp·e at each lag, newest first, shape (L, M) [Nm].
-        kd_dq: kd·dq at each lag, newest first, shape (L, M) [Nm].
+        blocks: each of `terms` at each lag, newest first, shape (L, M).
         joints: SDK index of each sample's joint, shape (M,); needed with joint identity only.
 
     Returns:
         The net's input, shape (M, F).
     """
-    lags = len(features.lags)
-    out = np.zeros((kp_error.shape[1], features.width), dtype=np.float32)
-    out[:, :lags], out[:, lags : 2 * lags] = kp_error.T, kd_dq.T
+    seen = len(features.lags) * features.blocks
+    out = np.zeros((blocks[0].shape[1], features.width), dtype=np.float32)
+    out[:, :seen] = np.concatenate(blocks).T
     if features.joint_identity:
         if joints is None:
             raise ValueError("joint identity needs the joints")
-        out[np.arange(len(out)), 2 * lags + joints] = 1.0
+        out[np.arange(len(out)), seen + joints] = 1.0
     return out
 
 
@@ -102,20 +109,18 @@ def at(time: Array, values: Array, when: Array) -> Array:
     return np.asarray((1.0 - weight) * values[right - 1] + weight * values[right])
 
 
-def matrix(features: Features, time: Array, kp_error: Array, kd_dq: Array, when: Array) -> NDArray[np.float32]:
+def matrix(features: Features, time: Array, blocks: Sequence[Array], when: Array) -> NDArray[np.float32]:
     """The input of a net called at the times `when` along one uninterrupted stretch of a log.
 
     Args:
         features: which columns.
         time: times of the rows, shape (N,) [s].
-        kp_error: kp·e at each row, shape (N, 12) [Nm].
-        kd_dq: kd·dq at each row, shape (N, 12) [Nm].
+        blocks: each of `terms` at each row, shape (N, 12).
         when: times of the calls, shape (M,) [s]; the first `look_back` seconds see a back-filled past.
 
     Returns:
         Shape (M, 12, F); `[:, j]` is joint j in SDK order.
     """
-    error = np.stack([at(time, kp_error, when - lag).ravel() for lag in features.lags])
-    speed = np.stack([at(time, kd_dq, when - lag).ravel() for lag in features.lags])
+    lagged = [np.stack([at(time, block, when - lag).ravel() for lag in features.lags]) for block in blocks]
     joints = np.tile(np.arange(N_JOINTS), len(when))
-    return columns(features, error, speed, joints).reshape(len(when), N_JOINTS, features.width)
+    return columns(features, lagged, joints).reshape(len(when), N_JOINTS, features.width)

@@ -94,18 +94,18 @@ def _lagged(commands: Commands, features: Features, predict: Callable[[NDArray[n
     whole = np.floor(back + 1e-9).astype(int)
     share = (back - whole)[:, None]
     past = int(whole[-1]) + 1
-    error, speed = (np.empty((past + len(commands.steps), N_JOINTS)) for _ in range(2))
+    history = np.empty((features.blocks, past + len(commands.steps), N_JOINTS))
     every, joints, held = round(features.step / commands.step), np.arange(N_JOINTS), np.zeros(N_JOINTS)
 
     def law(m: int, q: Array, dq: Array) -> Array:
         now = past + m
-        error[now], speed[now] = terms(target[m], q, dq, kp[m], kd[m])
+        history[:, now] = terms(features, target[m], q, dq, kp[m], kd[m])
         if m == 0:
-            error[:now], speed[:now] = error[now], speed[now]
+            history[:, :now] = history[:, now : now + 1]
         if m % every == 0:
             newer = now - whole
-            seen = [(1.0 - share) * block[newer] + share * block[newer - 1] for block in (error, speed)]
-            held[:] = predict(columns(features, seen[0], seen[1], joints))
+            seen = (1.0 - share) * history[:, newer] + share * history[:, newer - 1]
+            held[:] = predict(columns(features, seen, joints))
         return held
 
     return law

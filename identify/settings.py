@@ -112,8 +112,8 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if (self.mlp is None) == (self.lstm is None):
             raise ValueError("give exactly one of mlp and lstm")
-        if self.lstm and (self.features.lags != (0.0,) or self.features.joint_identity):
-            raise ValueError("an LSTM sees kp·e and kd·dq of this step alone: lags [0], no joint_identity")
+        if self.lstm and self.features != Features(self.features.step):
+            raise ValueError("an LSTM sees kp·e and kd·dq of this step alone: lags [0] and nothing more")
 
     @property
     def kind(self) -> Kind:

@@ -142,7 +142,7 @@ class TestExport:
         """Other gains, other torques: they are really inside."""
         run = make_run(tmp_path / "run", "mlp")
         x = torch.randn(50, 6)
-        a, b = (fold.FoldedMLP(run.model, kp, 1.0, 3, torch.zeros(0))(x) for kp in (25.0, 40.0))
+        a, b = (fold.FoldedMLP(run.model, run.features, kp, 1.0, torch.zeros(0))(x) for kp in (25.0, 40.0))
         assert (a - b).abs().max() > 0.01
 
     def test_the_snippet_is_python_and_names_every_joint(self, run, tmp_path):

@@ -10,14 +10,16 @@ from identify.features import Features, at, columns, matrix, terms
 
 def test_error_is_target_minus_position_and_both_terms_are_torques() -> None:
     """kp·(q_target − q) and +kd·dq, as in tau = kp·e − kd·dq."""
-    error, speed = terms(*(np.array([x]) for x in (1.0, 0.75, -2.0, 20.0, 1.5)))
+    numbers = [np.array([x]) for x in (1.0, 0.75, -2.0, 20.0, 1.5)]
+    error, speed = terms(Features(0.005), *numbers)
     assert (error[0], speed[0]) == (5.0, -3.0)
+    assert terms(Features(0.005, position_rate=True), *numbers)[2] == [-40.0]
 
 
 def test_errors_come_first_then_velocities_each_newest_first_then_the_joint() -> None:
     """One sample, every column computed by hand."""
     features = Features(0.005, (0.0, 0.005, 0.010), joint_identity=True)
-    row = columns(features, np.array([[1.0], [2.0], [3.0]]), np.array([[-4.0], [-5.0], [-6.0]]), np.array([4]))
+    row = columns(features, [np.array([[1.0], [2.0], [3.0]]), np.array([[-4.0], [-5.0], [-6.0]])], np.array([4]))
     assert row.tolist() == [[1, 2, 3, -4, -5, -6, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]]
     assert features.names[1] == "kp·e at 5 ms"
     assert features.names[5] == "kd·dq at 10 ms"
@@ -25,11 +27,26 @@ def test_errors_come_first_then_velocities_each_newest_first_then_the_joint() ->
     assert features.width == row.shape[1] == len(features.names)
 
 
+def test_with_the_position_rate_a_late_target_meets_the_present_position_at_any_gains() -> None:
+    """kp·(q_target(t − d) − q(t)) is kp·e(t − d) less the trapezoid over kp·dq: a sum of columns."""
+    features = Features(0.002, (0.0, 0.002, 0.004), position_rate=True)
+    time = np.arange(0.0, 0.1, 0.002)
+    q, target = np.sin(20.0 * time), np.cos(30.0 * time)
+    dq = 20.0 * np.cos(20.0 * time)
+    wide = [np.repeat(x[:, None], 12, axis=1) for x in (target, q, dq)]
+    for kp, kd in ((25.0, 0.5), (60.0, 4.0)):
+        gains = [np.full_like(wide[0], gain) for gain in (kp, kd)]
+        x = matrix(features, time, terms(features, *wide, *gains), time[10:])[:, 0]
+        moved = 0.002 * (0.5 * x[:, 6] + x[:, 7] + 0.5 * x[:, 8])
+        np.testing.assert_allclose(x[:, 2] - moved, kp * (target[8:-2] - q[10:]), atol=0.01)
+    assert features.names[6:] == ("kp·dq at 0 ms", "kp·dq at 2 ms", "kp·dq at 4 ms")
+
+
 def test_lags_are_times_interpolated_between_rows() -> None:
     """With rows at 0, 2, 4, 8 ms and a ramp of 1 Nm/ms, a lag of 5 ms at 8 ms sees 3 Nm."""
     time = np.array([0.0, 0.002, 0.004, 0.008])
     ramp = np.repeat(1e3 * time[:, None], 12, axis=1) + np.arange(12)
-    seen = matrix(Features(0.005, (0.0, 0.005)), time, ramp, -2.0 * ramp, np.array([0.008, 0.006]))
+    seen = matrix(Features(0.005, (0.0, 0.005)), time, [ramp, -2.0 * ramp], np.array([0.008, 0.006]))
     assert seen.shape == (2, 12, 4)
     np.testing.assert_allclose(seen[0, 0], [8, 3, -16, -6], rtol=1e-6)
     np.testing.assert_allclose(seen[1, 11], [6 + 11, 1 + 11, -34, -24], rtol=1e-6)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from collect import config as config_file
 from collect.joints import N_JOINTS
+from collect.messages import SERVO
 
 SHIPPED = Path(__file__).with_name("motors.yaml")
 Silence = Literal["hold_target", "hold_torque", "damp"]
@@ -24,8 +25,10 @@ DQ_STEP = np.tile([0.003875, 0.003875, 0.00202], 4)
 TAU_STEP = np.tile([0.02474, 0.02474, 0.04742], 4)
 NOISE_STEPS = np.array([0.5, 2.0, 1.5])
 """Standard deviation of the noise on q, dq and tau_est, in steps: enough to make the last digit live."""
-_QUEUE = 16
-"""Commands on their way to the motors; 16 at 500 Hz are 32 ms, several times any delay."""
+_QUEUE = 64
+"""Commands on their way to the motors: 64 of two commanders at 500 Hz are 64 ms, more than any delay."""
+_COMMAND = np.dtype([(name, "f8") for name in ("mode", "q", "dq", "tau", "kp", "kd")])
+"""What a motor takes from its slot of a LowCmd, named as there."""
 
 
 @dataclass(frozen=True)
@@ -77,53 +80,49 @@ class Motors:
         """
         self._c = {field.name: np.array(getattr(config, field.name)) for field in fields(config)}
         self._silence = silence
+        self._timestep = timestep
         self._blend = 1.0 - np.exp(-2.0 * np.pi * self._c["bandwidth"] * timestep)
         self._received = np.full(_QUEUE, np.inf)
-        self._q_target, self._kp, self._kd = (np.zeros((_QUEUE, N_JOINTS)) for _ in range(3))
-        self._mode = np.zeros((_QUEUE, N_JOINTS), bool)
+        self._queue = np.zeros((_QUEUE, N_JOINTS), _COMMAND)
         self._count = 0
         self._joints = np.arange(N_JOINTS)
         self.torque: NDArray[np.float64] = np.zeros(N_JOINTS)
         """What the rotors make [Nm]."""
         self.relax(0.0, np.zeros(N_JOINTS))
 
-    def receive(
-        self,
-        time: float,
-        q_target: NDArray[np.float32],
-        kp: NDArray[np.float32],
-        kd: NDArray[np.float32],
-        servo: NDArray[np.bool_],
-    ) -> None:
-        """A command arrives at `time` [s]; each motor obeys it after its own delay."""
+    def receive(self, time: float, motors: NDArray[Any]) -> None:
+        """The twelve motor slots of a LowCmd arrive at `time` [s]; each motor obeys its own after its delay."""
         slot = self._count % _QUEUE
         self._received[slot] = time
-        self._q_target[slot], self._kp[slot], self._kd[slot], self._mode[slot] = q_target, kp, kd, servo
+        for name in _COMMAND.names or ():
+            self._queue[name][slot] = motors[name]
         self._count += 1
         self._latest = time
 
     def relax(self, time: float, q: NDArray[np.float64]) -> None:
-        """Forget all targets and damp, as after a motion program was released."""
-        zero = np.zeros(N_JOINTS, np.float32)
+        """Forget all targets and damp until the next command, as after a motion program was released."""
+        damped = np.zeros(N_JOINTS, _COMMAND)
+        damped["mode"], damped["q"], damped["kd"] = SERVO, q, DAMPING
         for _ in range(_QUEUE):
-            self.receive(time - 1.0, q.astype(np.float32), zero, zero + np.float32(DAMPING), np.ones(N_JOINTS, bool))
+            self.receive(time - 1.0, damped)
+        self._latest = np.inf  # nobody commands, so nobody has fallen silent
 
     def in_force(self, time: float) -> NDArray[np.intp]:
         """Of each motor the queue slot whose command it obeys at `time`."""
         age = time - self._received[None, :] - self._c["delay"][:, None]
         order = (np.arange(_QUEUE) - self._count) % _QUEUE  # 0 is the oldest
-        slots: NDArray[np.intp] = np.argmax(np.where(age >= 0.0, order, -1), axis=1)
+        slots: NDArray[np.intp] = np.argmax(np.where(age >= 0.0, order, -1 - order), axis=1)
         return slots
 
     def target(self, time: float) -> NDArray[np.float64]:
         """The position targets that the motors obey at `time` [rad]."""
-        return self._q_target[self.in_force(time), self._joints]
+        targets: NDArray[np.float64] = self._queue["q"][self.in_force(time), self._joints]
+        return targets
 
     def step(self, time: float, q: NDArray[np.float64], dq: NDArray[np.float64]) -> NDArray[np.float64]:
-        """One step of PD, envelope and current loop.
+        """One step of PD, envelope and current loop, under the command in force in the step's middle.
 
-        The motor closes kp·(q_target − q) − kd·dq itself (Unitree support: at 10 to 20 kHz); velocity target
-        and feed-forward torque of Go2 collectors are zero and are not modelled.
+        The motor closes kp·(q_target − q) + kd·(dq_target − dq) + tau_ff itself (Unitree support: at 10 to 20 kHz).
 
         Returns:
             Torque of the rotors [Nm].
@@ -131,12 +130,12 @@ class Motors:
         silent = time - self._latest > SILENT_AFTER
         if silent and self._silence == "hold_torque":
             return self.torque
-        slot = self.in_force(time)
-        kp, kd = self._kp[slot, self._joints], self._kd[slot, self._joints]
-        wanted = kp * (self._q_target[slot, self._joints] - q - self._c["encoder_offset"]) - kd * dq
+        asked = self._queue[self.in_force(time + 0.5 * self._timestep), self._joints]
+        error, error_rate = asked["q"] - q - self._c["encoder_offset"], asked["dq"] - dq
+        wanted = asked["kp"] * error + asked["kd"] * error_rate + asked["tau"]
         if silent and self._silence == "damp":
             wanted = -DAMPING * dq
-        wanted *= self._mode[slot, self._joints] * self._c["torque_scale"]
+        wanted *= (asked["mode"] == SERVO) * self._c["torque_scale"]
         limit = envelope(self._c["peak_torque"], self._c["corner_speed"], self._c["no_load_speed"], wanted, dq)
         self.torque += self._blend * (np.clip(wanted, -limit, limit) - self.torque)
         return self.torque

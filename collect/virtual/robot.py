@@ -152,7 +152,7 @@ class VirtualGo2:
             at = self._time - float(np.clip(age, 0.0, PERIOD))
             motors = record["motor_cmd"][:N_JOINTS]
             self._servo = motors["mode"] == SERVO
-            self._motors.receive(at, motors["q"], motors["kp"], motors["kd"], self._servo)
+            self._motors.receive(at, motors)
             self._newest[:] = motors["q"]
             self._heard += 1
 
