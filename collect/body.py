@@ -89,9 +89,11 @@ def _leg(leg: str, values: list[NDArray[np.float64]]) -> str:
 
 def _hinge(joint: Joint, axis: str, values: list[NDArray[np.float64]], place: int) -> str:
     armature, viscous, dry = (float(table[place]) for table in values)
+    # A joint held by dry friction must not move; with MuJoCo's default constraint it creeps at some 20 mrad/s.
     return (
         f'<joint name="{joint.name}" axis="{axis}" range="{joint.lower - STOP_BEYOND} {joint.upper + STOP_BEYOND}" '
-        f'solreflimit="0.008 1" armature="{armature}" damping="{viscous}" frictionloss="{dry}"/>'
+        f'solreflimit="0.008 1" solreffriction="0.004 1" solimpfriction="0.99 0.99" '
+        f'armature="{armature}" damping="{viscous}" frictionloss="{dry}"/>'
     )
 
 

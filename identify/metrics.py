@@ -69,6 +69,11 @@ class Floor:
     thigh: float
     calf: float
 
+    @property
+    def overall(self) -> float:
+        """All joints together [Nm]."""
+        return float(np.sqrt(np.mean(np.square([self.hip, self.thigh, self.calf]))))
+
 
 def noise_floor(data: Series) -> Floor | None:
     """From segments that repeat an earlier one: std of the difference of tau_est over √2, pooled per kind.

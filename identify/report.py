@@ -191,7 +191,9 @@ def _verdict(one: Trial) -> tuple[Sentence, ...]:
             if any(name in better for better in loses[part])
         ]
         words = f"loses to {' and '.join(lost)}" if lost else "beats every baseline"
-        ratio = f", {mine[4]:.2f} times the error of delayed PD" if what == "torque" and mine[4] is not None else ""
+        ratio = ""
+        if what == "torque" and one.torque and one.torque.judgement.in_short:
+            ratio = ", " + one.torque.judgement.in_short.partition(": ")[2].replace("delayed_pd", "delayed PD")
         found.append(Sentence(f"{one.run.name} on {one.recording.session}: {what} {words}{ratio}.", bool(lost)))
     return tuple(found)
 

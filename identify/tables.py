@@ -13,7 +13,8 @@ _HEADINGS = (*(f"{kind}\nRMSE Nm" for kind in KINDS), "all\nMAE Nm", "all\nMSE N
 
 def by_kind(judgement: Judgement) -> Table:
     """One recording: a row per predictor, the net last, then the noise floor where it is known."""
-    table = Table(title=judgement.recording, caption=judgement.rows, title_justify="left", min_width=74)
+    caption = f"{judgement.rows}\n{judgement.in_short}"
+    table = Table(title=judgement.recording, caption=caption, title_justify="left", min_width=74)
     for heading in ("predictor", *_HEADINGS):
         table.add_column(heading, justify="left" if heading == "predictor" else "right", no_wrap=heading == "predictor")
     *baselines, net = judgement.scores

@@ -252,7 +252,7 @@ class TestVerify:
         """Gains swapped behind the manifest's back."""
         run = make_run(tmp_path / "run", "mlp")
         folder, manifest = exported(run, tmp_path)
-        fold.save(fold.FoldedMLP(run.model, 1.0, 25.0, 3, torch.zeros(0)), folder / manifest.nets[0].file)
+        fold.save(fold.FoldedMLP(run.model, run.features, 1.0, 25.0, torch.zeros(0)), folder / manifest.nets[0].file)
         rehash(folder)
         assert not verify(folder).checks["equals_trained_net"]
 

@@ -1,107 +1,326 @@
-"""The hidden motors of the virtual Go2, one behaviour at a time."""
+"""The hidden motors do what their YAML says: delay, bandwidth, envelope, PD law, friction, silence, sensors."""
 
 import dataclasses
 
 import numpy as np
 import pytest
+import yaml
 
+from collect.body import Body
 from collect.errors import UserError
-from collect.virtual.motors import DAMPING, DQ_STEP, Q_STEP, SHIPPED, TAU_STEP, Motors, Sensors, envelope, load
+from collect.joints import BY_KIND, HANG, KINDS, N_JOINTS
+from collect.messages import POS_STOP, SERVO, VEL_STOP, LowCmd
+from collect.virtual.motors import DAMPING, SHIPPED, SILENT_AFTER, MotorConfig, Motors, Sensors, load
 
+CONFIG = load(None)
+TRUTH = {field.name: np.array(getattr(CONFIG, field.name)) for field in dataclasses.fields(CONFIG)}
 STEP = 0.0005
-ZERO, SERVO = np.zeros(12), np.ones(12, bool)
+FINE = 1e-5
+"""A step short enough to see each motor's own delay [s]."""
+SETTLED = 0.03
+"""All delays and many time constants of the current loop [s]."""
+REST = np.zeros(N_JOINTS)
 
 
-def commanded(q_target=0.0, kp=0.0, kd=0.0):
-    """Arguments of one command for all joints."""
-    return *(np.full(12, value, np.float32) for value in (q_target, kp, kd)), SERVO
+def motors(step: float = STEP, silence: str = "hold_target") -> Motors:
+    """The shipped motors, not yet commanded."""
+    return Motors(CONFIG, step, silence)
 
 
-def test_each_motor_obeys_after_its_own_delay():
-    """A step of the target shows in the torque between the joint's delay and one motor step later."""
-    config = load(None)
-    motors = Motors(config, STEP, "hold_target")
-    motors.receive(0.0, *commanded(0.4, 25.0, 0.5))
-    first = np.full(12, np.nan)
-    for step in range(40):
-        torque = motors.step(step * STEP, ZERO, ZERO)
-        first = np.where(np.isnan(first) & (torque > 0.01), step * STEP, first)
-    late = first - config.delay
-    assert ((late >= -1e-9) & (late < STEP)).all()
-    assert not np.isclose(np.array(config.delay) % 0.002, 0.0, atol=1e-5).any()
+def command(q=0.0, *, dq=0.0, tau=0.0, kp=0.0, kd=0.0, mode=SERVO) -> np.ndarray:
+    """The twelve motor slots of a LowCmd."""
+    slots = np.zeros(N_JOINTS, LowCmd.LAYOUT["motor_cmd"].base)
+    for name, value in {"q": q, "dq": dq, "tau": tau, "kp": kp, "kd": kd, "mode": mode}.items():
+        slots[name] = value
+    return slots
 
 
-def test_the_current_loop_is_a_first_order_lag():
-    """63 % after 1 / (2π·bandwidth), to a motor step."""
-    config = dataclasses.replace(load(None), delay=(1e-6,) * 12)
-    motors = Motors(config, STEP / 50, "hold_target")
-    motors.receive(0.0, *commanded(0.2, 25.0, 0.5))
-    reached = np.full(12, np.nan)
-    for step in range(1, 600):
-        share = motors.step(step * STEP / 50, ZERO, ZERO) / (5.0 * np.array(config.torque_scale))
-        reached = np.where(np.isnan(reached) & (share >= 1.0 - np.exp(-1.0)), step * STEP / 50, reached)
-    expected = 1.0 / (2.0 * np.pi * np.array(config.bandwidth))
-    # The encoder's offset of some mrad is part of the target.
-    np.testing.assert_allclose(reached, expected, rtol=0.08)
+def stepped(driven: Motors, start: float, stop: float, *, q=REST, dq=REST, step: float = STEP) -> np.ndarray:
+    """Torques from `start` to `stop` [s] of joints that stay at q and dq, shape (steps, 12)."""
+    count = round((stop - start) / step)
+    return np.array([driven.step(start + i * step, q, dq).copy() for i in range(count)])
 
 
-def test_torque_falls_with_speed_when_driving_and_not_when_braking():
-    """Full to the corner, half half-way to no load, none beyond; full against the motion."""
-    one = np.ones(1)
-    at = [float(envelope(20 * one, 10 * one, 30 * one, one, dq * one)[0]) for dq in (0, 10, 20, 30, 99, -99)]
-    assert at == pytest.approx([20, 20, 10, 0, 0, 20])
+def obeyed(slots: np.ndarray, *, q=REST, dq=REST) -> np.ndarray:
+    """The torque that a command leads to at q and dq."""
+    driven = motors()
+    driven.receive(0.0, slots)
+    return stepped(driven, 0.0, SETTLED, q=q, dq=dq)[-1]
 
 
-def test_friction_is_stribecks_with_a_share_of_the_load():
-    """Breakaway at rest, coulomb when turning, and a little more for every Nm of the motor's."""
-    config = load(None)
-    motors = Motors(config, STEP, "hold_target")
-    coulomb, breakaway = np.array(config.coulomb), np.array(config.breakaway)
-    np.testing.assert_allclose(motors.friction(ZERO), coulomb * breakaway)
-    np.testing.assert_allclose(motors.friction(np.full(12, 9.0)), coulomb)
-    motors.torque[:] = 10.0
-    np.testing.assert_allclose(motors.friction(np.full(12, 9.0)) - coulomb, 10.0 * np.array(config.load_friction))
+def onset(step: float, phase: float) -> np.ndarray:
+    """When each motor begins to obey a command received at `phase` [s]: the start of its first step of torque."""
+    driven = motors(step)
+    driven.receive(phase, command(tau=1.0))
+    torque = stepped(driven, 0.0, 0.008, step=step)
+    return np.argmax(torque > 0.0, axis=0) * step
 
 
-@pytest.mark.parametrize(
-    ("silence", "expected"), [("hold_target", -25.0 * 0.1), ("hold_torque", 5.0), ("damp", -DAMPING)]
-)
-def test_what_happens_when_commands_stop(silence, expected):
-    """The joint has gone on to 0.3 rad and 1 rad/s since the last command, which pulled to 0.2 rad with 5 Nm."""
-    config = dataclasses.replace(load(None), torque_scale=(1.0,) * 12, encoder_offset=(1e-9,) * 12)
-    motors = Motors(config, STEP, silence)
-    motors.receive(0.0, *commanded(0.2, 25.0, 1e-6))
-    for step in range(36):
-        motors.step(step * STEP, ZERO, ZERO)
-    for step in range(36, 300):
-        torque = motors.step(step * STEP, np.full(12, 0.3), np.ones(12))
-    np.testing.assert_allclose(torque, expected, atol=0.05 if silence != "hold_torque" else 8.0)
-    if silence == "hold_torque":
-        assert np.ptp(torque) < 8.0
-        np.testing.assert_array_equal(motors.step(1.0, np.full(12, 9.9), ZERO), torque)
+class TestDelay:
+    def test_each_joint_obeys_after_its_own(self):
+        """Begin to turn exactly the joint's delay after the command came, none a multiple of the 2 ms of a state."""
+        assert onset(FINE, 0.0) == pytest.approx(TRUTH["delay"], abs=FINE)
+        assert (np.abs(TRUTH["delay"] / 0.002 - np.round(TRUTH["delay"] / 0.002)) > 0.05).all()
+
+    def test_the_robots_step_adds_nothing_on_average(self):
+        """Obey within half a step of 0.5 ms, early as often as late, whenever within a step the command came."""
+        phases = np.linspace(0.0, STEP, 50, endpoint=False)
+        late = np.array([onset(STEP, phase) - phase for phase in phases]) - TRUTH["delay"]
+        assert np.abs(late).max() <= 0.5 * STEP + 1e-9
+        assert late.mean(axis=0) == pytest.approx(REST, abs=0.03 * STEP)
+
+    def test_the_old_command_holds_until_then(self):
+        """Keep to the old target and gains as long as the new ones are on their way."""
+        driven = motors()
+        driven.receive(0.0, command(tau=1.0))
+        stepped(driven, 0.0, SETTLED)
+        driven.receive(SETTLED, command(0.1, kp=20.0))
+        torque = stepped(driven, SETTLED, SETTLED + 0.004)
+        assert torque == pytest.approx(np.tile(TRUTH["torque_scale"], (len(torque), 1)), rel=1e-3)
+
+    def test_commands_faster_than_usual_keep_their_delay(self):
+        """Lose nothing at 2000 commands a second: each of them in force after its delay."""
+        driven = motors()
+        for i in range(200):
+            driven.receive(i * STEP, command(float(i)))
+        now = 199 * STEP
+        assert driven.target(now) == pytest.approx(np.floor((now - TRUTH["delay"]) / STEP))
+
+    def test_a_burst_does_not_jump_the_queue(self):
+        """Never obey a command before its delay, not even the last of very many at once."""
+        driven = motors()
+        for i in range(1000):
+            driven.receive(0.0, command(1.0 + i))
+        assert (driven.target(0.001) < 1000.0).all()
+        assert (driven.target(0.01) == 1000.0).all()
 
 
-def test_sensors_report_in_a_real_robots_steps():
-    """Steps of a real LowState (three Go2s), ratio of calf to hip 1.917 as the knee's reduction."""
-    q, dq, tau = Sensors(load(None), seed=0).read(np.full(12, 0.1234), np.full(12, 1.234), np.full(12, 5.432))
-    for value, step in ((q, Q_STEP), (dq, DQ_STEP), (tau, TAU_STEP)):
-        np.testing.assert_allclose(value / step, np.round(value / step), atol=1e-6)
-    assert TAU_STEP[2] / TAU_STEP[0] == pytest.approx(1.917, abs=0.001)
-    assert len(set(load(None).encoder_offset)) == 12
+class TestBandwidth:
+    def test_the_current_loop_is_a_first_order_lag(self):
+        """Reach 63 % one time constant, 1/2πB, after obeying."""
+        driven = motors(FINE)
+        driven.receive(0.0, command(tau=1.0))
+        share = stepped(driven, 0.0, 0.015, step=FINE) / TRUTH["torque_scale"]
+        rise = np.argmax(share > 1.0 - np.exp(-1.0), axis=0) * FINE - TRUTH["delay"]
+        assert rise == pytest.approx(1.0 / (2.0 * np.pi * TRUTH["bandwidth"]), abs=2.0 * FINE)
+
+    def test_it_does_not_depend_on_the_step(self):
+        """Follow the same curve at the robot's step as at a fine one."""
+        since = 0.012 - TRUTH["delay"]
+        for step in (STEP, FINE):
+            driven = motors(step)
+            driven.receive(0.0, command(tau=1.0))
+            torque = stepped(driven, 0.0, 0.012, step=step)[-1] / TRUTH["torque_scale"]
+            lag = -np.log(1.0 - torque) / (2.0 * np.pi * TRUTH["bandwidth"])
+            assert lag == pytest.approx(since, abs=0.5 * step + FINE)
 
 
-def test_no_two_joints_are_alike():
-    """In the parameters that matter most."""
-    config = load(None)
-    assert len(set(zip(config.delay, config.armature, config.coulomb, strict=True))) == 12
+class TestEnvelope:
+    CORNER, NO_LOAD, PEAK = TRUTH["corner_speed"], TRUTH["no_load_speed"], TRUTH["peak_torque"]
+
+    @pytest.mark.parametrize("way", [1.0, -1.0])
+    @pytest.mark.parametrize(
+        ("speed", "share"),
+        [
+            pytest.param(REST, 1.0, id="rest"),
+            pytest.param(0.99 * CORNER, 1.0, id="corner"),
+            pytest.param(0.5 * (CORNER + NO_LOAD), 0.5, id="half way"),
+            pytest.param(NO_LOAD, 0.0, id="no load"),
+            pytest.param(1.2 * NO_LOAD, 0.0, id="overrun"),
+            pytest.param(-0.5 * NO_LOAD, 1.0, id="braking"),
+            pytest.param(-1.2 * NO_LOAD, 1.0, id="braking an overrun"),
+        ],
+    )
+    def test_torque_falls_with_speed(self, way, speed, share):
+        """Give the peak up to the corner speed, nothing from no-load speed on, and the peak whenever braking."""
+        assert obeyed(command(tau=way * 200.0), dq=way * speed) == pytest.approx(way * share * self.PEAK, abs=1e-3)
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "message"),
-    [("delay:", "delai:", "unknown key delai"), ("0.00496", "0.1", "delay must be"), ("13.25,", "", "12 values")],
-)
-def test_a_bad_motor_file_is_refused(old, new, message, tmp_path):
-    """With the key that is wrong."""
-    (tmp_path / "motors.yaml").write_text(SHIPPED.read_text().replace(old, new, 1))
-    with pytest.raises(UserError, match=message):
-        load(tmp_path / "motors.yaml")
+class TestLaw:
+    def test_the_motor_closes_the_loop(self):
+        """Make kp·(q_target − q) + kd·(dq_target − dq) + tau_ff of the measured position, by the motor's own scale."""
+        q, dq = np.linspace(-0.1, 0.1, N_JOINTS), np.linspace(1.0, -1.0, N_JOINTS)
+        measured = q + TRUTH["encoder_offset"]
+        expected = 20.0 * (0.05 - measured) + 0.5 * (0.3 - dq) + 0.2
+        torque = obeyed(command(0.05, dq=0.3, tau=0.2, kp=20.0, kd=0.5), q=q, dq=dq)
+        assert torque == pytest.approx(TRUTH["torque_scale"] * expected, abs=1e-3)
+
+    def test_a_motor_out_of_servo_mode_is_off(self):
+        """Make no torque in mode 0, each motor by its own mode."""
+        servo = np.arange(N_JOINTS) % 2
+        assert ((obeyed(command(tau=5.0, mode=servo)) > 1.0) == servo).all()
+
+    def test_stop_values_ask_for_nothing(self):
+        """Make no torque of the SDK's stop values, whose gains are 0."""
+        assert not obeyed(command(POS_STOP, dq=VEL_STOP)).any()
+
+
+class TestFriction:
+    def test_the_curve_is_stribecks(self):
+        """Fall from breakaway at rest to the dry friction of a turning joint, both ways."""
+        unloaded = motors()
+        coulomb, breakaway, speed = TRUTH["coulomb"], TRUTH["breakaway"], TRUTH["stribeck_speed"]
+        assert unloaded.friction(REST) == pytest.approx(coulomb * breakaway)
+        assert unloaded.friction(speed) == pytest.approx(coulomb * (1.0 + (breakaway - 1.0) / np.e))
+        assert unloaded.friction(np.full(N_JOINTS, 5.0)) == pytest.approx(coulomb)
+        assert unloaded.friction(-speed) == pytest.approx(unloaded.friction(speed))
+        assert (breakaway > 1.1).all()
+
+    @pytest.mark.parametrize("torque", [10.0, -10.0])
+    def test_it_grows_with_the_load(self, torque):
+        """Add the joint's share of the torque that the motor makes, whichever way it pulls."""
+        loaded = motors()
+        loaded.receive(0.0, command(tau=torque))
+        stepped(loaded, 0.0, SETTLED)
+        extra = loaded.friction(REST) - motors().friction(REST)
+        assert extra == pytest.approx(TRUTH["load_friction"] * np.abs(loaded.torque))
+        assert (extra > 0.2).all()
+
+    @pytest.mark.parametrize("kind", KINDS)
+    @pytest.mark.parametrize(("share", "least", "most"), [(0.9, 0.0, 0.0005), (1.1, 0.01, 1.0)])
+    def test_a_leg_breaks_away(self, kind, share, least, most):
+        """Stay where it is just below the breakaway torque, and move off just above it."""
+        body = Body(timestep=STEP, armature=CONFIG.armature, viscous=CONFIG.viscous, dry=CONFIG.coulomb)
+        body.reset(HANG)
+        unloaded = motors()
+        push = body.bias
+        push[BY_KIND[kind]] += share * (TRUTH["coulomb"] * TRUTH["breakaway"])[BY_KIND[kind]]
+        for _ in range(1000):
+            body.dry[:] = unloaded.friction(body.dq)
+            body.step(push)
+        moved = np.abs(body.q - HANG)[BY_KIND[kind]]
+        assert (moved >= least).all()
+        assert (moved <= most).all()
+
+
+class TestSilence:
+    TARGET = 0.2
+    MOVED, TURNING = np.full(N_JOINTS, 0.1), np.full(N_JOINTS, 0.5)
+
+    def silent(self, silence: str, after: float) -> tuple[np.ndarray, np.ndarray]:
+        """Torque before the joints moved, and after that and a silence of `after` [s]."""
+        driven = motors(silence=silence)
+        for i in range(25):
+            driven.receive(0.002 * i, command(self.TARGET, kp=10.0))
+            before = stepped(driven, 0.002 * i, 0.002 * (i + 1))[-1]
+        return before, stepped(driven, 0.05, 0.05 + after, q=self.MOVED, dq=self.TURNING)[-1]
+
+    def pull(self, q) -> np.ndarray:
+        """The torque of the last target at q."""
+        return TRUTH["torque_scale"] * 10.0 * (self.TARGET - q - TRUTH["encoder_offset"])
+
+    @pytest.mark.parametrize("silence", ["hold_target", "hold_torque", "damp"])
+    def test_a_short_pause_is_no_silence(self, silence):
+        """Keep to the last target for 20 ms, whatever comes after."""
+        assert SILENT_AFTER == 0.02
+        assert self.silent(silence, 0.015)[1] == pytest.approx(self.pull(self.MOVED), abs=0.01)
+
+    def test_hold_target_pulls_on(self):
+        """Keep pulling to the last target from wherever the joint is."""
+        assert self.silent("hold_target", 1.0)[1] == pytest.approx(self.pull(self.MOVED), abs=1e-3)
+
+    def test_hold_torque_pushes_on(self):
+        """Keep the torque of that moment, wherever the joint goes."""
+        short, long = (self.silent("hold_torque", after)[1] for after in (0.03, 1.0))
+        assert (long == short).all()
+        assert long == pytest.approx(self.pull(self.MOVED), abs=0.01)
+
+    def test_damp_brakes(self):
+        """Resist the motion and forget the target."""
+        braking = -TRUTH["torque_scale"] * DAMPING * self.TURNING
+        assert self.silent("damp", 1.0)[1] == pytest.approx(braking, abs=1e-3)
+
+    @pytest.mark.parametrize("silence", ["hold_target", "hold_torque", "damp"])
+    def test_nobodys_motors_damp(self, silence):
+        """Damp before the first command and after the motion program was released, whatever the silence rule."""
+        driven = motors(silence=silence)
+        braking = -TRUTH["torque_scale"] * DAMPING * self.TURNING
+        assert stepped(driven, 0.0, SETTLED, dq=self.TURNING)[-1] == pytest.approx(braking, abs=1e-3)
+        driven.receive(0.1, command(self.TARGET, kp=10.0))
+        stepped(driven, 0.1, 0.11)
+        driven.relax(0.11, REST)
+        assert stepped(driven, 0.11, 0.3, dq=self.TURNING)[-1] == pytest.approx(braking, abs=1e-3)
+
+
+class TestSensors:
+    STEPS = ((3.02e-5, 3.02e-5, 1.574e-5), (0.003875, 0.003875, 0.00202), (0.02474, 0.02474, 0.04742))
+    """Of q, dq and tau_est in logs of three Go2s: hip, thigh, calf."""
+    Q, DQ, TORQUE = np.linspace(-1.0, 1.0, N_JOINTS), np.linspace(-3.0, 3.0, N_JOINTS), np.linspace(-9.0, 9.0, N_JOINTS)
+
+    def readings(self) -> np.ndarray:
+        """Many readings of one moment, shape (readings, 3, 12)."""
+        sensors = Sensors(CONFIG, seed=1)
+        return np.array([sensors.read(self.Q, self.DQ, self.TORQUE) for _ in range(2000)])
+
+    def test_they_count_in_the_robots_steps(self):
+        """Report whole multiples of the steps of a real LowState, next to each other, as the last digit is live."""
+        for values, steps in zip(self.readings().transpose(1, 0, 2), self.STEPS, strict=True):
+            counts = values / np.tile(steps, 4)
+            assert np.abs(counts - np.round(counts)).max() < 1e-6
+            assert all((np.diff(np.unique(np.round(joint))) == 1).any() for joint in counts.T)
+
+    def test_they_are_right_on_average(self):
+        """Report true velocity and rotor torque, without any friction, and position with the encoder's own offset."""
+        q, dq, tau_est = self.readings().mean(axis=0)
+        assert q == pytest.approx(self.Q + TRUTH["encoder_offset"], abs=3e-6)
+        assert dq == pytest.approx(self.DQ, abs=1e-3)
+        assert tau_est == pytest.approx(self.TORQUE, abs=0.006)
+
+    def test_their_noise_stays_in_the_last_digits(self):
+        """Scatter by a few steps and no more."""
+        for values, steps in zip(self.readings().transpose(1, 0, 2), self.STEPS, strict=True):
+            spread = values.std(axis=0) / np.tile(steps, 4)
+            assert (spread > 0.3).all()
+            assert (spread < 3.0).all()
+
+
+class TestParameters:
+    def test_no_two_joints_are_alike(self):
+        """Differ in most parameters, even between the same joints of two legs."""
+        table = np.array(dataclasses.astuple(CONFIG)).T
+        for joint in range(N_JOINTS):
+            for other in range(joint):
+                assert (table[joint] != table[other]).sum() >= 10, (joint, other)
+
+    def test_they_are_near_what_others_identified(self):
+        """Lie within the range that IIT DLS found on a Go2, per kind of joint, with half of it as room."""
+        found = {  # armature, viscous and dry friction: least and most of four legs
+            "hip": ((0.0175, 0.0224), (0.206, 0.295), (0.170, 0.289)),
+            "thigh": ((0.0208, 0.0246), (0.198, 0.241), (0.175, 0.268)),
+            "calf": ((0.0352, 0.0385), (0.210, 0.470), (0.472, 1.000)),
+        }
+        for place, kind in enumerate(KINDS):
+            for name, (least, most) in zip(("armature", "viscous", "coulomb"), found[kind], strict=True):
+                values = TRUTH[name][place::3]
+                assert least / 1.5 < values.min() <= values.max() < 1.5 * most, (kind, name)
+
+    @pytest.mark.parametrize(
+        ("change", "complaint"),
+        [
+            ({"delay": None}, "delay is missing"),
+            ({"dealy": [0.005] * 12}, "unknown key dealy .did you mean delay?"),
+            ({"armature": [0.02] * 11}, "armature needs 12 values, got 11"),
+            ({"armature": 0.02}, "armature must be a list"),
+            ({"viscous": [0.2] * 11 + [-0.2]}, "viscous must be positive"),
+            ({"coulomb": [0.2] * 11 + [float("nan")]}, r"coulomb\[11\] must be a finite number"),
+            ({"bandwidth": ["fast"] * 12}, r"bandwidth\[0\] must be a number"),
+            ({"delay": [0.03] * 12}, "delay must be at most 0.025 s"),
+            ({"no_load_speed": [5.0] * 12}, "no_load_speed must be above corner_speed"),
+        ],
+        ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+    )
+    def test_a_bad_file_is_refused_by_its_key(self, change, complaint, tmp_path):
+        """Say which key is wrong, and how."""
+        values = {**yaml.safe_load(SHIPPED.read_text()), **change}
+        bad = tmp_path / "motors.yaml"
+        bad.write_text(yaml.safe_dump({key: value for key, value in values.items() if value is not None}))
+        with pytest.raises(UserError, match=complaint):
+            load(bad)
+
+    def test_a_good_file_is_read(self, tmp_path):
+        """Take another robot's motors as they are written."""
+        values = yaml.safe_load(SHIPPED.read_text())
+        values["delay"] = [0.004] * 12
+        (tmp_path / "motors.yaml").write_text(yaml.safe_dump(values))
+        assert load(tmp_path / "motors.yaml") == dataclasses.replace(CONFIG, delay=(0.004,) * 12)
+        assert isinstance(CONFIG, MotorConfig)

@@ -43,7 +43,11 @@ AMBIENT, WARMING, COOLING = 35.0, 0.02, 1.0 / 300.0
 """Motor temperature: ambient [°C], rise per second and Nm² [°C], return to ambient [1/s]. Invented."""
 BEHIND = 0.1
 """Further behind than this the robot gives up lost time instead of catching up [s]."""
+MAX_DOMAIN = 232
+"""The last domain whose ports exist (RTPS 2.3, 9.6.1.1); DDS would take 2³² for 0."""
 SELECT_MODE = 1002
+NOT_IMPLEMENTED, BAD_PARAMETER = 3203, 3204
+"""Error codes of unitree_sdk2py/rpc/internal.py."""
 _STATE_QOS = Qos(Policy.Reliability.Reliable(duration(milliseconds=1)), Policy.History.KeepLast(1))
 
 
@@ -65,6 +69,12 @@ def run(options: RobotOptions) -> None:
     Raises:
         UserError: when asked to join the real robots' domain on a network, or for a bad motor file.
     """
+    if not 0 <= options.domain <= MAX_DOMAIN:
+        raise UserError(
+            f"there is no DDS domain {options.domain}",
+            where=f"--interface {options.interface} --domain {options.domain}",
+            fix=f"use a --domain from 1 to {MAX_DOMAIN}",
+        )
     if options.domain == 0 and options.interface != LOOPBACK:
         raise UserError(
             "a virtual Go2 in domain 0 on a network would move every real robot there",
@@ -93,6 +103,7 @@ class VirtualGo2:
 
     def __init__(self, options: RobotOptions) -> None:
         config = load(options.motors)
+        self._truth = Truth(options.truth, config) if options.truth else None
         link = Link(options.interface, options.domain)
         self._config = config
         self._step = PERIOD / SUBSTEPS
@@ -106,7 +117,6 @@ class VirtualGo2:
         self._body.reset(SPORT_POSTURE)
         self._motors = Motors(config, self._step, options.on_silence)
         self._sensors = Sensors(config, seed=0)
-        self._truth = Truth(options.truth, config) if options.truth else None
         self._commands = Inbox(link, LOWCMD, LowCmd)
         self._states = link.writer(LOWSTATE, LowState, _STATE_QOS)
         self._requests = Inbox(link, f"{SERVICE}/request", Request, SERVICE_QOS)
@@ -127,7 +137,7 @@ class VirtualGo2:
         self._newest = np.full(N_JOINTS, np.nan, np.float32)
 
     def tick(self) -> None:
-        """Two milliseconds: hear commands, move, report."""
+        """The two milliseconds just past: hear the commands that came in them, move, report."""
         self._serve()
         if self._mode:
             self._sport.write(self._sport_frame.seal())
@@ -142,14 +152,14 @@ class VirtualGo2:
         self._report()
 
     def _hear(self) -> None:
-        """Take the commands of the last period, each at the moment it was sent."""
+        """Take the commands of the period that ends now, each at the moment it was sent."""
         wall = time.time_ns()
         for message in self._commands.take():
             record = message.record
             if crc32(record) != int(record["crc"]):
                 continue  # as the robot does
             age = (wall - message.sample_info.source_timestamp) * 1e-9
-            at = self._time - float(np.clip(age, 0.0, PERIOD))
+            at = self._time + PERIOD - float(np.clip(age, 0.0, PERIOD))
             motors = record["motor_cmd"][:N_JOINTS]
             self._servo = motors["mode"] == SERVO
             self._motors.receive(at, motors)
@@ -159,19 +169,25 @@ class VirtualGo2:
     def _serve(self) -> None:
         """The motion-switcher service."""
         for asked in self._requests.take():
-            api, data = asked.header.identity.api_id, ""
-            if api == CHECK_MODE:
-                data = json.dumps({"form": "0", "name": self._mode})
-            elif api == RELEASE_MODE:
-                if self._mode:
-                    self._mode = ""
-                    self._motors.relax(self._time, self._body.q)
-            elif api == SELECT_MODE:
-                self._mode = str(json.loads(asked.parameter or "{}").get("name", ""))
-            else:
-                self._answers.write(response(asked, 3203, ""))  # RPC_ERR_SERVER_API_NOT_IMPL
-                continue
-            self._answers.write(response(asked, 0, data))
+            code, data = self._answer(asked.header.identity.api_id, asked.parameter)
+            self._answers.write(response(asked, code, data))
+
+    def _answer(self, api: int, parameter: str) -> tuple[int, str]:
+        """Status code and data for one call."""
+        if api == CHECK_MODE:
+            return 0, json.dumps({"form": "0", "name": self._mode})
+        if api == RELEASE_MODE:
+            if self._mode:
+                self._mode = ""
+                self._motors.relax(self._time, self._body.q)
+            return 0, ""
+        if api == SELECT_MODE:
+            try:
+                self._mode = str(json.loads(parameter)["name"])
+            except (ValueError, TypeError, KeyError):
+                return BAD_PARAMETER, ""
+            return 0, ""
+        return NOT_IMPLEMENTED, ""
 
     def _report(self) -> None:
         """Publish the state at the end of this period."""

@@ -9,6 +9,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from collect.errors import UserError
 from collect.joints import N_JOINTS
 from collect.virtual.motors import MotorConfig
 
@@ -32,6 +33,8 @@ class Truth:
     """Rows that grow in memory and are written once, at the end."""
 
     def __init__(self, path: Path, config: MotorConfig) -> None:
+        if not path.parent.is_dir():
+            raise UserError("the folder does not exist", where=f"--truth {path}", fix="make it, or name another")
         self._path, self._config = path, config
         self._rows = np.zeros(60_000, ROW)
         self._count = 0
