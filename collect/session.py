@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from collect.link import Link, default_domain
 from collect.plan import Plan, check
 from collect.preflight import Robot, confirm_hanging, preflight
 from collect.program import Program, compose
+from collect.realtime import realtime
 
 SPARE = 1000
 """Rows of the journal beyond the program: two seconds."""
@@ -81,6 +82,13 @@ def run(plan: Plan, options: Options) -> Result:
     check(plan)
     name = options.session or f"{plan.name}-{datetime.now(timezone.utc):%Y%m%d-%H%M%S}"
     target = recording.session_path(options.out, name)
+    with realtime() as first:  # from here on, so that the threads of DDS are as fast as the loop
+        journal, result = _record(plan, options, target, realtime=first)
+    return replace(result, path=_seal(journal))
+
+
+def _record(plan: Plan, options: Options, target: Path, *, realtime: bool) -> tuple[Journal, Result]:
+    """Look, move and damp; the journal is closed, the result still without its recording."""
     link = Link(options.interface, options.number)
     simulator = options.peer == SIMULATOR
     confirm_hanging(options.interface, simulator=simulator)
@@ -94,10 +102,11 @@ def run(plan: Plan, options: Options) -> Result:
     if robot.silent_writers:
         _say(f"note: {robot.silent_writers} silent writer(s) of rt/lowcmd besides us; one more would stop the session")
     program = compose(plan, robot.q)
-    journal = Journal(target.with_suffix(SUFFIX), len(program) + SPARE, _header(plan, options, robot, name))
+    header = _header(plan, options, robot, target.stem)
+    header["attributes"]["realtime"] = realtime
+    journal = Journal(target.with_suffix(SUFFIX), len(program) + SPARE, header)
     reason, still, progress = _move(link, journal, program, plan, robot)
-    path = _seal(journal)
-    return Result(path, reason, still, progress.rows)
+    return journal, Result(journal.path, reason, still, progress.rows)
 
 
 def _move(

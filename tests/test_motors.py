@@ -10,7 +10,7 @@ from collect.body import Body
 from collect.errors import UserError
 from collect.joints import BY_KIND, HANG, KINDS, N_JOINTS
 from collect.messages import POS_STOP, SERVO, VEL_STOP, LowCmd
-from collect.virtual.motors import DAMPING, SHIPPED, SILENT_AFTER, MotorConfig, Motors, Sensors, load
+from collect.virtual.motors import DAMPING, SHIPPED, SILENT_AFTER, Motors, Sensors, load
 
 CONFIG = load(None)
 TRUTH = {field.name: np.array(getattr(CONFIG, field.name)) for field in dataclasses.fields(CONFIG)}
@@ -87,12 +87,12 @@ class TestDelay:
         assert driven.target(now) == pytest.approx(np.floor((now - TRUTH["delay"]) / STEP))
 
     def test_a_burst_does_not_jump_the_queue(self):
-        """Never obey a command before its delay, not even the last of very many at once."""
+        """Never obey the newest command before its delay, however many come at once."""
         driven = motors()
-        for i in range(1000):
-            driven.receive(0.0, command(1.0 + i))
-        assert (driven.target(0.001) < 1000.0).all()
-        assert (driven.target(0.01) == 1000.0).all()
+        for count in range(1, 200):
+            driven.receive(0.0, command(float(count)))
+            assert (driven.target(0.001) < count).all(), count
+        assert (driven.target(0.01) == count).all()
 
 
 class TestBandwidth:
@@ -182,8 +182,7 @@ class TestFriction:
         """Stay where it is just below the breakaway torque, and move off just above it."""
         body = Body(timestep=STEP, armature=CONFIG.armature, viscous=CONFIG.viscous, dry=CONFIG.coulomb)
         body.reset(HANG)
-        unloaded = motors()
-        push = body.bias
+        unloaded, push = motors(), body.bias
         push[BY_KIND[kind]] += share * (TRUTH["coulomb"] * TRUTH["breakaway"])[BY_KIND[kind]]
         for _ in range(1000):
             body.dry[:] = unloaded.friction(body.dq)
@@ -197,13 +196,13 @@ class TestSilence:
     TARGET = 0.2
     MOVED, TURNING = np.full(N_JOINTS, 0.1), np.full(N_JOINTS, 0.5)
 
-    def silent(self, silence: str, after: float) -> tuple[np.ndarray, np.ndarray]:
-        """Torque before the joints moved, and after that and a silence of `after` [s]."""
+    def silent(self, silence: str, after: float) -> np.ndarray:
+        """Torque of joints that moved on as the commands stopped, `after` [s] later."""
         driven = motors(silence=silence)
         for i in range(25):
             driven.receive(0.002 * i, command(self.TARGET, kp=10.0))
-            before = stepped(driven, 0.002 * i, 0.002 * (i + 1))[-1]
-        return before, stepped(driven, 0.05, 0.05 + after, q=self.MOVED, dq=self.TURNING)[-1]
+            stepped(driven, 0.002 * i, 0.002 * (i + 1))
+        return stepped(driven, 0.05, 0.05 + after, q=self.MOVED, dq=self.TURNING)[-1]
 
     def pull(self, q) -> np.ndarray:
         """The torque of the last target at q."""
@@ -213,22 +212,22 @@ class TestSilence:
     def test_a_short_pause_is_no_silence(self, silence):
         """Keep to the last target for 20 ms, whatever comes after."""
         assert SILENT_AFTER == 0.02
-        assert self.silent(silence, 0.015)[1] == pytest.approx(self.pull(self.MOVED), abs=0.01)
+        assert self.silent(silence, 0.015) == pytest.approx(self.pull(self.MOVED), abs=0.01)
 
     def test_hold_target_pulls_on(self):
         """Keep pulling to the last target from wherever the joint is."""
-        assert self.silent("hold_target", 1.0)[1] == pytest.approx(self.pull(self.MOVED), abs=1e-3)
+        assert self.silent("hold_target", 1.0) == pytest.approx(self.pull(self.MOVED), abs=1e-3)
 
     def test_hold_torque_pushes_on(self):
         """Keep the torque of that moment, wherever the joint goes."""
-        short, long = (self.silent("hold_torque", after)[1] for after in (0.03, 1.0))
+        short, long = (self.silent("hold_torque", after) for after in (0.03, 1.0))
         assert (long == short).all()
         assert long == pytest.approx(self.pull(self.MOVED), abs=0.01)
 
     def test_damp_brakes(self):
         """Resist the motion and forget the target."""
         braking = -TRUTH["torque_scale"] * DAMPING * self.TURNING
-        assert self.silent("damp", 1.0)[1] == pytest.approx(braking, abs=1e-3)
+        assert self.silent("damp", 1.0) == pytest.approx(braking, abs=1e-3)
 
     @pytest.mark.parametrize("silence", ["hold_target", "hold_torque", "damp"])
     def test_nobodys_motors_damp(self, silence):
@@ -253,11 +252,12 @@ class TestSensors:
         return np.array([sensors.read(self.Q, self.DQ, self.TORQUE) for _ in range(2000)])
 
     def test_they_count_in_the_robots_steps(self):
-        """Report whole multiples of the steps of a real LowState, next to each other, as the last digit is live."""
+        """Report whole multiples of the steps of a real LowState, of which noise makes only the last few live."""
         for values, steps in zip(self.readings().transpose(1, 0, 2), self.STEPS, strict=True):
             counts = values / np.tile(steps, 4)
             assert np.abs(counts - np.round(counts)).max() < 1e-6
             assert all((np.diff(np.unique(np.round(joint))) == 1).any() for joint in counts.T)
+            assert ((counts.std(axis=0) > 0.3) & (counts.std(axis=0) < 3.0)).all()
 
     def test_they_are_right_on_average(self):
         """Report true velocity and rotor torque, without any friction, and position with the encoder's own offset."""
@@ -265,13 +265,6 @@ class TestSensors:
         assert q == pytest.approx(self.Q + TRUTH["encoder_offset"], abs=3e-6)
         assert dq == pytest.approx(self.DQ, abs=1e-3)
         assert tau_est == pytest.approx(self.TORQUE, abs=0.006)
-
-    def test_their_noise_stays_in_the_last_digits(self):
-        """Scatter by a few steps and no more."""
-        for values, steps in zip(self.readings().transpose(1, 0, 2), self.STEPS, strict=True):
-            spread = values.std(axis=0) / np.tile(steps, 4)
-            assert (spread > 0.3).all()
-            assert (spread < 3.0).all()
 
 
 class TestParameters:
@@ -281,18 +274,6 @@ class TestParameters:
         for joint in range(N_JOINTS):
             for other in range(joint):
                 assert (table[joint] != table[other]).sum() >= 10, (joint, other)
-
-    def test_they_are_near_what_others_identified(self):
-        """Lie within the range that IIT DLS found on a Go2, per kind of joint, with half of it as room."""
-        found = {  # armature, viscous and dry friction: least and most of four legs
-            "hip": ((0.0175, 0.0224), (0.206, 0.295), (0.170, 0.289)),
-            "thigh": ((0.0208, 0.0246), (0.198, 0.241), (0.175, 0.268)),
-            "calf": ((0.0352, 0.0385), (0.210, 0.470), (0.472, 1.000)),
-        }
-        for place, kind in enumerate(KINDS):
-            for name, (least, most) in zip(("armature", "viscous", "coulomb"), found[kind], strict=True):
-                values = TRUTH[name][place::3]
-                assert least / 1.5 < values.min() <= values.max() < 1.5 * most, (kind, name)
 
     @pytest.mark.parametrize(
         ("change", "complaint"),
@@ -316,11 +297,3 @@ class TestParameters:
         bad.write_text(yaml.safe_dump({key: value for key, value in values.items() if value is not None}))
         with pytest.raises(UserError, match=complaint):
             load(bad)
-
-    def test_a_good_file_is_read(self, tmp_path):
-        """Take another robot's motors as they are written."""
-        values = yaml.safe_load(SHIPPED.read_text())
-        values["delay"] = [0.004] * 12
-        (tmp_path / "motors.yaml").write_text(yaml.safe_dump(values))
-        assert load(tmp_path / "motors.yaml") == dataclasses.replace(CONFIG, delay=(0.004,) * 12)
-        assert isinstance(CONFIG, MotorConfig)

@@ -142,6 +142,26 @@ def test_the_recording_is_what_the_robot_did(plan, domain, virtual_go2, tmp_path
     assert not list(tmp_path.glob("*.journal"))
 
 
+def test_the_loop_goes_before_everything_that_can_wait(plan, domain, virtual_go2, tmp_path):
+    """Its threads and DDS's are scheduled in real time where the system allows it, and the recording says so."""
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+    except PermissionError:
+        pytest.skip("no right to real-time scheduling")
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    virtual_go2()
+    wire = Wire(domain)
+    session = start_run(plan, domain, tmp_path)
+    wire.until(is_stiff, 20.0)
+    threads = [int(path.name) for path in Path(f"/proc/{session.pid}/task").iterdir()]
+    policies = [os.sched_getscheduler(thread) for thread in threads]
+    _, errors = session.communicate(timeout=60)
+    assert session.returncode == 0, errors
+    assert policies.count(os.SCHED_FIFO) > 3
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
+    assert recording.read(tmp_path / "s.h5").attributes["realtime"]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda n: n.name)
 def test_a_signal_ends_in_damping_and_keeps_the_data(number, plan, domain, virtual_go2, tmp_path):
     """After the signal no stiff frame follows the first damping one; the last frame on the wire is damping."""

@@ -28,6 +28,7 @@ from collect.messages import (
     crc32,
     response,
 )
+from collect.realtime import realtime
 from collect.switcher import CHECK_MODE, RELEASE_MODE, SERVICE, SERVICE_QOS
 from collect.virtual.motors import Motors, Sensors, Silence, load
 from collect.virtual.truth import Truth
@@ -81,20 +82,21 @@ def run(options: RobotOptions) -> None:
             where=f"--interface {options.interface} --domain 0",
             fix="use another --domain, or --interface lo",
         )
-    robot = VirtualGo2(options)
     stopping: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda caught, _frame: stopping.append(caught))
-    sys.stdout.write(f"virtual Go2 ready on {options.interface}, domain {options.domain}\n")
-    sys.stdout.flush()
-    due = time.monotonic()
-    while not stopping:
-        robot.tick()
-        due += PERIOD
-        now = time.monotonic()
-        if now - due > BEHIND:
-            due = now  # this process was held up; its clock and its states stay in step
-        time.sleep(max(due - now, 0.0))
+    with realtime():
+        robot = VirtualGo2(options)
+        sys.stdout.write(f"virtual Go2 ready on {options.interface}, domain {options.domain}\n")
+        sys.stdout.flush()
+        due = time.monotonic()
+        while not stopping:
+            robot.tick()
+            due += PERIOD
+            now = time.monotonic()
+            if now - due > BEHIND:
+                due = now  # this process was held up; its clock and its states stay in step
+            time.sleep(max(due - now, 0.0))
     robot.close()
 
 
