@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import socket
 from dataclasses import dataclass
@@ -36,6 +35,7 @@ STATE_QOS = Qos(Policy.Reliability.BestEffort, Policy.History.KeepLast(64))
 """Best effort matches every writer (asking for more may silently match none); 64 states are 128 ms."""
 COMMAND_QOS = Qos(Policy.Reliability.Reliable(duration(milliseconds=1)), Policy.History.KeepLast(1))
 """The SDK writer's: only the newest command counts, and a slow reader may not hold the loop."""
+_RESERVED: list[socket.socket] = []
 
 
 def default_domain(interface: str) -> int:
@@ -44,20 +44,25 @@ def default_domain(interface: str) -> int:
 
 
 def free_domain() -> int:
-    """A DDS domain that nobody on this machine uses, for a simulator of one's own.
+    """A DDS domain that nobody on this machine uses, reserved until this process ends.
 
-    RTPS gives the first participant of a domain the discovery port 7410 + 250 · domain; it is held for a moment.
+    RTPS gives the first participant of a domain the discovery port 7410 + 250 · domain. The reservation is a name that
+    the kernel drops with the process (unix(7), abstract), so that two who ask at once get two domains.
 
     Raises:
         UserError: when every domain is taken.
     """
-    for domain in range(20 + os.getpid() % 60, 200):
+    for domain in range(20, 200):
+        reservation = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             try:
+                reservation.bind(f"\0go2-dds-domain-{domain}")
                 probe.bind(("127.0.0.1", 7410 + 250 * domain))
             except OSError:
+                reservation.close()
                 continue
-            return domain
+        _RESERVED.append(reservation)
+        return domain
     raise UserError("no DDS domain is free", where="ports 7410 + 250 · domain", fix="stop other DDS programs")
 
 

@@ -25,15 +25,15 @@ rest: 0.2
 segments:
   - {name: small, kind: chirp, duration: 6, amplitude: [0.06], f0: 0.3, f1: [8], law: linear, kp: [25], kd: [0.5]}
   - {name: medium, kind: chirp, duration: 6, amplitude: [0.14], f0: 0.3, f1: [7], law: linear, kp: [25], kd: [0.5]}
-  - {name: large, kind: chirp, duration: 6, amplitude: [0.25], f0: 0.3, f1: [6], law: linear, kp: [25], kd: [1]}
-  - {name: stiff, kind: staircase, duration: 6, amplitude: [0.2], f0: 0.3, f1: [5], law: linear, kp: [40], kd: [2]}
+  - {name: large, kind: chirp, duration: 6, amplitude: [0.22], f0: 0.3, f1: [5], law: linear, kp: [25], kd: [0.5]}
+  - {name: stairs, kind: staircase, duration: 6, amplitude: [0.14], f0: 0.3, f1: [5], law: linear, kp: [25], kd: [0.5]}
 """
 UNSEEN = """
 name: unseen
 rest: 0.2
 segments:
-  - {name: x, kind: chirp, duration: 5, amplitude: [0.2], f0: 0.2, f1: [6], kp: [25], kd: [0.5]}
-  - {name: x_repeat, kind: chirp, duration: 5, amplitude: [0.2], f0: 0.2, f1: [6], kp: [25], kd: [0.5]}
+  - {name: x, kind: chirp, duration: 5, amplitude: [0.18], f0: 0.2, f1: [6], kp: [25], kd: [0.5]}
+  - {name: x_repeat, kind: chirp, duration: 5, amplitude: [0.18], f0: 0.2, f1: [6], kp: [25], kd: [0.5]}
 """
 # The shipped nets, hurried: larger steps and fewer of them.
 HURRY = {

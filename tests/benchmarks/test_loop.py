@@ -1,8 +1,9 @@
 """Our control loop against a bare one of the SDK, and its memory; run with -s to see the figures.
 
-Both loops run at once, each with a virtual Go2 of its own, so that whatever else the machine does happens to both,
-and both are judged alike and from outside. CPU time is the kernel's count of the whole process. A third participant
-hears states and commands: a state's answer is as late as its source timestamp lies behind the state's.
+Both are judged alike and from outside. CPU time is the kernel's count of the whole process. A third participant hears
+states and commands: a state's answer is as late as its source timestamp lies behind the state's. The bare loop gets
+the real-time priority that ours takes where the system allows it, so that the loops are compared and not the luck of
+the scheduler; without it the bare one is later still.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ from cyclonedds.qos import Policy, Qos
 
 from collect import recording
 from collect.channels import GAP
-from collect.link import LOWCMD, LOWSTATE, Inbox, Link, free_domain
+from collect.link import LOWCMD, LOWSTATE, Inbox, Link
 from collect.messages import LowCmd, LowState
-from collect.switcher import MotionSwitcher
+from collect.realtime import realtime
 
 pytestmark = pytest.mark.dds
 
@@ -89,54 +90,53 @@ class Seen:
 
 
 class Observer:
-    """The third participant, beside one loop and its virtual Go2."""
+    """The third participant."""
 
     def __init__(self, domain: int) -> None:
-        self.link = Link("lo", domain)
-        self._states, self._commands = (
-            Inbox(self.link, LOWSTATE, LowState, DEEP),
-            Inbox(self.link, LOWCMD, LowCmd, DEEP),
-        )
-        self._stamps: tuple[list[int], list[int]] = [], []
+        link = Link("lo", domain)
+        self._states, self._commands = Inbox(link, LOWSTATE, LowState, DEEP), Inbox(link, LOWCMD, LowCmd, DEEP)
 
     def wait_for_motion(self) -> None:
-        """Until the legs are driven with the chirp's gains."""
+        """Until the legs are driven with the chirp's gains; what was heard before is forgotten."""
+        drain(self._commands)
         deadline = time.monotonic() + 20.0
         while not any((message.record["motor_cmd"]["kp"][:12] == KP).all() for message in self._commands.take(0.05)):
             assert time.monotonic() < deadline, "nothing moved"
 
-    def start(self, process: subprocess.Popen[str]) -> None:
-        """Count from here on."""
-        for inbox in (self._states, self._commands):
-            while inbox.take():
-                pass
-        self._pid, self._cpu = process.pid, cpu_time(process.pid)
-
-    def listen(self) -> None:
-        """Hear what has come."""
-        for heard, inbox in zip(self._stamps, (self._states, self._commands), strict=True):
-            heard += [message.sample_info.source_timestamp for message in inbox.take()]
-
-    def seen(self) -> Seen:
-        """Since `start`."""
-        cpu, (states, answers) = cpu_time(self._pid) - self._cpu, map(np.array, self._stamps)
-        late = lateness(states, answers) * 1e-6
+    def watch(self, process: subprocess.Popen[str]) -> Seen:
+        """A loop at work, for `SECONDS`."""
+        self.wait_for_motion()
+        drain(self._states)
+        drain(self._commands)
+        states: list[int] = []
+        answers: list[int] = []
+        cpu, end = cpu_time(process.pid), time.monotonic() + SECONDS
+        while time.monotonic() < end:
+            answers += stamps(self._commands.take(0.01))
+            states += stamps(self._states.take())
+        cpu = cpu_time(process.pid) - cpu
+        late = lateness(np.array(states), np.array(answers)) * 1e-6
         p99 = [np.percentile(second, 99) for second in np.array_split(late, SECONDS)]
         return Seen(cpu / len(states) * 1e3, float(np.median(late)), float(np.median(p99)))
 
 
 @pytest.fixture
-def observe() -> Iterator[Callable[[int], Observer]]:
-    """Observers by domain; the traceback of a failed test would keep their domains open."""
-    observers: list[Observer] = []
+def observer(domain: int) -> Iterator[Observer]:
+    """On the test's domain; the traceback of a failed test would keep that open."""
+    third = Observer(domain)
+    yield third
+    vars(third).clear()
 
-    def start(domain: int) -> Observer:
-        observers.append(Observer(domain))
-        return observers[-1]
 
-    yield start
-    for observer in observers:
-        vars(observer).clear()
+def drain(inbox: Inbox) -> None:
+    """Forget what has come."""
+    while inbox.take():
+        pass
+
+
+def stamps(messages: list[Any]) -> list[int]:
+    """When they were written [ns]."""
+    return [message.sample_info.source_timestamp for message in messages]
 
 
 def cpu_time(pid: int) -> float:
@@ -156,28 +156,20 @@ def anonymous(pid: int) -> int:
     return int(status.split("RssAnon:")[1].split()[0]) * 1024
 
 
-def test_checks_and_log_cost_less_than_the_sdks_way_of_packing(virtual_go2, launch, session, observe, domain, tmp_path):
+def test_checks_and_log_cost_less_than_the_sdks_way_of_packing(launch, session, observer, domain, tmp_path):
     """Less CPU time a tick and no later, with every check evaluated and every tick logged once."""
-    elsewhere = free_domain()
-    virtual_go2("--domain", str(elsewhere))
-    by_ours, by_bare = observe(domain), observe(elsewhere)
-    MotionSwitcher(by_bare.link, f"domain {elsewhere}").release()  # as `collect run` does for itself
-    run, bare_run = session(), launch(ROOT / "tests" / "benchmarks" / "bare_loop.py", elsewhere)
-    by_bare.wait_for_motion()
-    by_ours.wait_for_motion()
-    by_bare.start(bare_run)
-    by_ours.start(run)
-    for _ in range(SECONDS * 100):
-        time.sleep(0.01)
-        by_bare.listen()
-        by_ours.listen()
-    ours, bare = by_ours.seen(), by_bare.seen()
+    run = session()
+    ours = observer.watch(run)
     _, errors = run.communicate(timeout=60)
     assert run.returncode == 0, errors
+    with realtime() as allowed:  # inherited
+        alone = launch(ROOT / "tests" / "benchmarks" / "bare_loop.py", domain)
+    bare = observer.watch(alone)
     print(
-        f"\nloop: ours {ours.cpu:.2f} ms CPU per tick, bare {bare.cpu:.2f} ms, ratio {ours.cpu / bare.cpu:.2f}; "
-        f"median lateness ours {ours.typical:.2f} ms, bare {bare.typical:.2f} ms, "
-        f"ratio {ours.typical / bare.typical:.2f}; "
+        f"\nloop, {'' if allowed else 'not '}real-time: "
+        f"ours {ours.cpu:.2f} ms CPU per tick, bare {bare.cpu:.2f} ms, ratio {ours.cpu / bare.cpu:.2f}; "
+        f"median lateness ours {ours.typical:.2f} ms, bare {bare.typical:.2f} ms, ratio "
+        f"{ours.typical / bare.typical:.2f}; "
         f"p99 lateness ours {ours.late:.2f} ms, bare {bare.late:.2f} ms, ratio {ours.late / bare.late:.2f}"
     )
     recorded = recording.read(tmp_path / "s.h5")
@@ -186,13 +178,13 @@ def test_checks_and_log_cost_less_than_the_sdks_way_of_packing(virtual_go2, laun
     assert len(recorded) > 500 * (SECONDS + 2)
     assert ours.cpu < 0.8 * bare.cpu
     assert ours.typical < bare.typical
-    assert ours.late < 3.0 * bare.late  # on a busy machine p99 is how long the scheduler lets either wait
+    assert ours.late < (1.5 if allowed else 3.0) * bare.late  # on a busy machine p99 is the scheduler's
 
 
-def test_memory_is_small_and_flat(session, observe, domain):
+def test_memory_is_small_and_flat(session, observer):
     """While the robot moves the collector stays below 200 MB and keeps nothing of a tick but its row in the log."""
     run = session()
-    observe(domain).wait_for_motion()
+    observer.wait_for_motion()
     time.sleep(WARM_UP)
     held = []
     for _ in range(SECONDS * 5):
