@@ -133,19 +133,19 @@ class TestCommands:
         assert rows["target_obeyed"][-1] == pytest.approx(HANG)
 
     def test_each_joint_obeys_its_delay_after_reception(self, virtual_go2, client, tmp_path):
-        """Obey a target its joint's own delay after it came, within 0.2 ms on average over commands at any moment."""
+        """Obey every target its joint's own delay after it came, to the one state that the truth can tell."""
         robot = virtual_go2("--truth", str(tmp_path / "truth.h5"))
         client.service.release()
         client.command(2.5, lambda now: HANG + 0.05 * now, 1.0, 1.0, period=0.0027)
         rows = truth_of(robot, tmp_path / "truth.h5")
-        rows = rows[np.argmax(rows["target_received"][:, 2] == np.float32(HANG[2])) :]
+        rows = rows[np.argmax(rows["target_received"][:, 2] > HANG[2] + 0.005) :]  # all obey the ramp by then
         offsets = np.linspace(0.01, 0.115, 500)
         for joint, delay in enumerate(load(None).delay):
             received, obeyed = (
                 np.argmax(rows[name][:, joint] - HANG[joint] >= offsets[:, None], axis=1)
                 for name in ("target_received", "target_obeyed")
             )
-            assert PERIOD * np.mean(obeyed - received) == pytest.approx(delay, abs=2e-4), joint
+            assert PERIOD * (obeyed - received) == pytest.approx(np.full(500, delay), abs=PERIOD), joint
 
     @pytest.mark.parametrize("on_silence", ["hold_target", "hold_torque", "damp"])
     def test_when_commands_stop(self, on_silence, virtual_go2, client, tmp_path):

@@ -42,8 +42,8 @@ SPORT_POSTURE = np.tile([0.0, 0.9, -1.8], 4)
 SPORT_KP, SPORT_KD = 30.0, 1.0
 AMBIENT, WARMING, COOLING = 35.0, 0.02, 1.0 / 300.0
 """Motor temperature: ambient [°C], rise per second and Nm² [°C], return to ambient [1/s]. Invented."""
-BEHIND = 0.1
-"""Further behind than this the robot gives up lost time instead of catching up [s]."""
+BEHIND = 0.004
+"""Further behind than this the robot gives up lost time instead of catching up: a real one never sends a burst [s]."""
 MAX_DOMAIN = 232
 """The last domain whose ports exist (RTPS 2.3, 9.6.1.1); DDS would take 2³² for 0."""
 SELECT_MODE = 1002

@@ -84,9 +84,9 @@ class Seen:
     cpu: float
     """CPU time of the process per tick of the robot [ms]."""
     typical: float
-    """From a state to its answer, median [ms]."""
+    """Median from a state to its answer [ms]."""
     late: float
-    """The same, p99 within a second, median of the seconds [ms]."""
+    """p99 of the same [ms]."""
 
 
 class Observer:
@@ -116,8 +116,7 @@ class Observer:
             states += stamps(self._states.take())
         cpu = cpu_time(process.pid) - cpu
         late = lateness(np.array(states), np.array(answers)) * 1e-6
-        p99 = [np.percentile(second, 99) for second in np.array_split(late, SECONDS)]
-        return Seen(cpu / len(states) * 1e3, float(np.median(late)), float(np.median(p99)))
+        return Seen(cpu / len(states) * 1e3, *np.percentile(late, [50, 99]))
 
 
 @pytest.fixture
@@ -178,7 +177,9 @@ def test_checks_and_log_cost_less_than_the_sdks_way_of_packing(launch, session, 
     assert len(recorded) > 500 * (SECONDS + 2)
     assert ours.cpu < 0.8 * bare.cpu
     assert ours.typical < bare.typical
-    assert ours.late < (1.5 if allowed else 3.0) * bare.late  # on a busy machine p99 is the scheduler's
+    assert (
+        ours.late < (1.0 if allowed else 3.0) * bare.late
+    )  # p99 without priority is the scheduler's on a busy machine
 
 
 def test_memory_is_small_and_flat(session, observer):
