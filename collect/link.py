@@ -22,6 +22,8 @@ from collect.errors import UserError
 LOWCMD = "rt/lowcmd"
 LOWSTATE = "rt/lowstate"
 LOOPBACK = "lo"
+MAX_DOMAIN = 232
+"""The last domain whose ports exist (RTPS 2.3, 9.6.1.1); DDS would take 2³² for 0."""
 
 # Cyclone 0.10 turns multicast off on the loopback interface, so participants there find each other
 # only by address; naming 127.0.0.1 as a peer on our side is enough for an unmodified 0.10 process.
@@ -94,6 +96,8 @@ class Link:
 
     def __init__(self, interface: str, domain: int) -> None:
         check_interface(interface)
+        if not 0 <= domain <= MAX_DOMAIN:
+            raise UserError(f"there is no DDS domain {domain}", where="--domain", fix=f"use one from 0 to {MAX_DOMAIN}")
         general = _LOOPBACK_XML if interface == LOOPBACK else _NETWORK_XML.format(name=interface)
         config = f'<CycloneDDS><Domain Id="any">{general}</Domain></CycloneDDS>'
         try:

@@ -29,7 +29,8 @@ def run(out: Path) -> None:
     out.mkdir(parents=True)
     domain = str(free_domain())
     where = ("--interface", "lo", "--domain", domain, "--out", out / "recordings")
-    with _virtual_go2("--domain", domain):
+    truth = out / "truth.h5"
+    with _virtual_go2("--domain", domain, "--truth", str(truth)):
         _step("collect: chirps of several amplitudes and gains, over DDS")
         _verb("collect", "run", COLLECT / "demo.yaml", *where, "--session", "demo")
         _step("collect: a session that the nets will never see")
@@ -50,7 +51,7 @@ def run(out: Path) -> None:
         _verb("deploy", "export", folder, "--for", "isaaclab", *GAINS, "--out", bundle)
         _verb("deploy", "verify", bundle)
     _step("identify: the report")
-    report = ("--out", out / "report.html", "--figure", out / "torque.png")
+    report = ("--out", out / "report.html", "--figure", out / "torque.png", "--truth", truth)
     _verb("identify", "report", *runs.values(), "--data", unseen, *report)
 
 

@@ -137,6 +137,7 @@ def report(
     data: tuple[Path, ...],
     out: Path,
     figure: Path | None = None,
+    truth: Path | None = None,
 ) -> int:
     """Write one HTML page on one or several runs: errors beside baselines, curves, split, hashes.
 
@@ -145,6 +146,7 @@ def report(
         data: Recordings, or folders of them; of one that a run was trained on only what it has not seen.
         out: The page; it must not exist.
         figure: Also draw measured against predicted torque of one leg on the first recording to this PNG.
+        truth: What the virtual Go2 of the first recording wrote with --truth, for a last table.
     """
     from identify import replay as replaying
     from identify import report as reporting
@@ -157,7 +159,7 @@ def report(
         def show(done: str) -> None:
             bar.update(task, advance=1, note=done)
 
-        reporting.write(loaded, recordings, out, figure=figure, report=show)
+        reporting.write(loaded, recordings, out, figure=figure, truth=truth, report=show)
     print(f"report {out}")
     return 0
 

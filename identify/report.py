@@ -18,6 +18,7 @@ from identify import figures, pictures
 from identify.replay_table import beside
 from identify.runs import Assignment, Run, write_bytes
 from identify.trial import BASELINES, Trial, trial
+from identify.truth import Truth, against
 
 _FORMATS = ("{:.3f}", "{:.3f}", "{:.3f}", "{:.3f}", "{:.2f}", "{:.1f}", "{:.1f}", "{:.1f}")
 _FIGURES = (*KINDS, "R²", "overall", *KINDS)
@@ -95,6 +96,7 @@ def write(
     path: Path,
     *,
     figure: Path | None = None,
+    truth: Path | None = None,
     report: Callable[[str], None] = lambda done: None,
 ) -> None:
     """Write the report of runs on recordings.
@@ -105,6 +107,7 @@ def write(
             it has not seen.
         path: of the page; it must not exist.
         figure: of a PNG with the torque of one leg on the first recording; it must not exist.
+        truth: what the virtual Go2 of the first recording wrote with --truth, for a last table.
         report: called after each trial with what it was.
 
     Raises:
@@ -115,7 +118,8 @@ def write(
         if file.exists():
             raise UserError("the file exists and is never overwritten", where=str(file), fix="choose another name")
     trials = tried(runs, recordings, report)
-    contents = [page(runs, recordings, trials).encode()]
+    recovered = against(trials[0], truth) if truth else None
+    contents = [page(runs, recordings, trials, recovered).encode()]
     if figure is not None:
         drawn = pictures.front(trials[0])
         if drawn is None:
@@ -152,8 +156,10 @@ def tried(
     return found
 
 
-def page(runs: Sequence[Run], recordings: Sequence[Recording], trials: Sequence[Sequence[Trial]]) -> str:
-    """The HTML of trials, see `tried`."""
+def page(
+    runs: Sequence[Run], recordings: Sequence[Recording], trials: Sequence[Sequence[Trial]], truth: Truth | None = None
+) -> str:
+    """The HTML of trials, see `tried`; with what a virtual Go2 hid, of the first recording, in the last table."""
     sections = [_section(one.session, tries) for one, tries in zip(recordings, trials, strict=True)]
     folder = FileSystemLoader(Path(__file__).parent)
     pages = Environment(loader=folder, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
@@ -164,6 +170,8 @@ def page(runs: Sequence[Run], recordings: Sequence[Recording], trials: Sequence[
         runs=[_run(run) for run in runs],
         tried=[(one.session, one.content_sha256()) for one in recordings],
         beside=beside(),
+        truth=truth and [(figures.words(one.name), *(f"{value:.3f}" for value in one.rmse)) for one in truth.rows],
+        delays=truth and [f"{1e3 * delay:.2f}" for delay in truth.delay],
     )
 
 

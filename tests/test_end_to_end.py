@@ -14,8 +14,12 @@ import pytest
 from conftest import ROOT, verb
 
 from collect import recording
+from collect.errors import UserError
 from collect.joints import KINDS
 from collect.link import free_domain
+from identify.runs import load
+from identify.trial import trial
+from identify.truth import against
 
 pytestmark = pytest.mark.dds
 
@@ -82,7 +86,8 @@ def made(tmp_path_factory) -> Path:
         done("identify", "replay", out / kind, unseen(out), "--json", out / f"{kind}_replay.json")
         done("deploy", "export", out / kind, "--for", "isaaclab", "--kp", 25, "--kd", 0.5, "--out", out / f"{kind}_lab")
         done("deploy", "verify", out / f"{kind}_lab", "--json", out / f"{kind}_proof.json")
-    done("identify", "report", out / "mlp", out / "lstm", "--data", unseen(out), "--out", out / "report.html")
+    report = ("--out", out / "report.html", "--truth", out / "truth.h5")
+    done("identify", "report", out / "mlp", out / "lstm", "--data", unseen(out), *report)
     return out
 
 
@@ -153,6 +158,21 @@ def test_the_report_shows_both_nets_and_the_floor(made):
     for words in ("MLP", "LSTM", "delayed PD", "noise floor", "times the noise floor", "data:image/png"):
         assert words in page
     assert "http" not in page.replace("http://www.w3.org", "")
+
+
+def test_the_reports_last_table_knows_the_truth(made):
+    """Nets come nearer to the motors than delayed PD does; the delay that was fitted is nearly the hidden one."""
+    trials = [trial(load(made / kind), recording.read(unseen(made))) for kind in ("mlp", "lstm")]
+    truth = against(trials, made / "truth.h5")
+    rmse = {one.name: one.rmse for one in truth.rows}
+    for kind in ("mlp", "lstm"):
+        assert np.sum(rmse[kind]) < np.sum(rmse["delayed_pd"]) < np.sum(rmse["ideal_pd"])
+    assert max(rmse["tau_est"]) < 0.1
+    fitted, hidden = truth.delay
+    assert fitted == pytest.approx(hidden, abs=2e-3)
+    assert "Recovered against true" in (made / "report.html").read_text()
+    with pytest.raises(UserError, match="not the truth"):
+        against(trials, unseen(made))
 
 
 def test_nothing_is_overwritten(made):

@@ -47,6 +47,10 @@ CASES = {
     "a plan changed by a bit": (("collect", "run", "{}/changed.plan", "--interface", "lo"), "SHA-256 does not match"),
     "no such plan": (("collect", "run", "{}/absent.plan", "--interface", "lo"), "cannot read the plan"),
     "no such interface": (("collect", "run", "{}/good.plan", "--interface", "enp9s0"), "present: lo"),
+    "no such domain": (
+        ("collect", "run", "{}/good.plan", "--interface", "lo", "--domain", "4294967296"),
+        "there is no DDS domain",
+    ),
     "not a recording": (("collect", "check", "{}/text.h5"), "not a readable recording"),
     "a flipped bit": (("collect", "check", "{}/flipped.h5"), "SHA-256 is not the one"),
     "an empty folder": (("collect", "check", "{}/stranger"), "no recording"),

@@ -17,7 +17,7 @@ from cyclonedds.util import duration
 from collect.body import Body, Mount
 from collect.errors import UserError
 from collect.joints import N_JOINTS
-from collect.link import LOOPBACK, LOWCMD, LOWSTATE, Inbox, Link
+from collect.link import LOOPBACK, LOWCMD, LOWSTATE, MAX_DOMAIN, Inbox, Link
 from collect.messages import (
     SERVO,
     CommandFrame,
@@ -44,8 +44,6 @@ AMBIENT, WARMING, COOLING = 35.0, 0.02, 1.0 / 300.0
 """Motor temperature: ambient [°C], rise per second and Nm² [°C], return to ambient [1/s]. Invented."""
 BEHIND = 0.004
 """Further behind than this the robot gives up lost time instead of catching up: a real one never sends a burst [s]."""
-MAX_DOMAIN = 232
-"""The last domain whose ports exist (RTPS 2.3, 9.6.1.1); DDS would take 2³² for 0."""
 SELECT_MODE = 1002
 NOT_IMPLEMENTED, BAD_PARAMETER = 3203, 3204
 """Error codes of unitree_sdk2py/rpc/internal.py."""
