@@ -52,10 +52,9 @@ def against(trials: Sequence[Trial], path: Path) -> Truth | None:
     except (OSError, KeyError, ValueError, IndexError) as error:
         fix = "give the file that `collect robot --truth` wrote"
         raise UserError("not the truth of a virtual Go2", where=str(path), fix=fix) from error
-    at = (
-        np.clip(np.searchsorted(ticks, recording.tick), 0, max(len(ticks) - 1, 0)) if recording.tick is not None else []
-    )
-    if len(ticks) == 0 or not np.array_equal(ticks[at], recording.tick):
+    seen = np.zeros(0, np.uint32) if recording.tick is None else recording.tick
+    at = np.searchsorted(ticks, seen).clip(0, max(len(ticks) - 1, 0))
+    if min(len(ticks), len(seen)) == 0 or not np.array_equal(ticks[at], seen):
         fix = "give the truth of the virtual Go2 that was recorded"
         raise UserError(f"this is not the truth of {recording.session}", where=str(path), fix=fix)
     hidden = float(np.mean(delay + 1.0 / (2.0 * np.pi * bandwidth)))  # a first-order lag delays by its time constant

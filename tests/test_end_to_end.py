@@ -45,7 +45,7 @@ HURRY = {
         "learning_rate: 8e-4": "learning_rate: 3e-3\n  final_rate: 0.05\n  epochs: 25",
         "batch: 4096": "batch: 512",
     },
-    "lstm": {"learning_rate: 1e-3": "learning_rate: 3e-3", "epochs: 40": "epochs: 25"},
+    "lstm": {"learning_rate: 1e-3": "learning_rate: 3e-3", "epochs: 30": "epochs: 25"},
 }
 
 
