@@ -1,4 +1,4 @@
-# make demo | make test | make check | make clean
+# make demo | make test | make check | make bench | make clean
 # Everything runs from the checkout in .venv; nothing is installed outside it.
 
 VENV := .venv
@@ -8,13 +8,17 @@ INSTALLED := $(VENV)/.installed
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: demo test check install clean
+.PHONY: demo test check bench install clean
 
 demo: install
 	$(RUN) -m deploy.demo
 
 test: check
 	$(RUN) -m pytest tests
+
+# Our loop against a bare one of the SDK's, our training against the usual one: ratios in one run.
+bench: install
+	$(RUN) -m pytest tests/benchmarks -s
 
 # Lint and types.
 check: install

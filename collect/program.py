@@ -55,13 +55,13 @@ def compose(plan: Plan, q: NDArray[np.float64]) -> Program:
     kp[len(armed) : before], kd[len(armed) : before] = plan.kp[0], plan.kd[0]
     kp[before : rows - after], kd[before : rows - after] = plan.kp, plan.kd
     kp[rows - after :], kd[rows - after :] = plan.kp[-1], plan.kd[-1]
-    outside = np.full((before, N_JOINTS), 0.0), np.full((after, N_JOINTS), 0.0)
+    ahead, behind = np.zeros((before, N_JOINTS), np.float32), np.zeros((after, N_JOINTS), np.float32)
     return Program(
-        q_target=np.concatenate([armed, ramp, plan.q_target, back]).astype(np.float32),
+        q_target=np.concatenate([armed, ramp, plan.q_target, back], dtype=np.float32),
         kp=kp,
         kd=kd,
         segment=np.concatenate([np.full(before, -1), plan.segment, np.full(after, -1)]).astype(np.int16),
-        expected_error=np.concatenate([outside[0], np.abs(plan.q_target - plan.q), outside[1]]).astype(np.float32),
+        expected_error=np.concatenate([ahead, np.abs(plan.q_target - plan.q), behind]),
         plan_start=before,
     )
 

@@ -177,9 +177,8 @@ def test_checks_and_log_cost_less_than_the_sdks_way_of_packing(launch, session, 
     assert len(recorded) > 500 * (SECONDS + 2)
     assert ours.cpu < 0.8 * bare.cpu
     assert ours.typical < bare.typical
-    assert (
-        ours.late < (1.0 if allowed else 3.0) * bare.late
-    )  # p99 without priority is the scheduler's on a busy machine
+    luck = 1.0 if allowed else 3.0  # without priority p99 is, on a busy machine, how long the scheduler lets one wait
+    assert ours.late < luck * bare.late
 
 
 def test_memory_is_small_and_flat(session, observer):
