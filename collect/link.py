@@ -95,9 +95,13 @@ class Link:
     """One DDS participant on one interface. Nothing here starts a thread or writes a trace file."""
 
     def __init__(self, interface: str, domain: int) -> None:
-        check_interface(interface)
         if not 0 <= domain <= MAX_DOMAIN:
-            raise UserError(f"there is no DDS domain {domain}", where="--domain", fix=f"use one from 0 to {MAX_DOMAIN}")
+            raise UserError(
+                f"there is no DDS domain {domain}",
+                where=f"--interface {interface} --domain {domain}",
+                fix=f"use one from 0 to {MAX_DOMAIN}",
+            )
+        check_interface(interface)
         general = _LOOPBACK_XML if interface == LOOPBACK else _NETWORK_XML.format(name=interface)
         config = f'<CycloneDDS><Domain Id="any">{general}</Domain></CycloneDDS>'
         try:

@@ -82,13 +82,16 @@ def run(plan: Plan, options: Options) -> Result:
     check(plan)
     name = options.session or f"{plan.name}-{datetime.now(timezone.utc):%Y%m%d-%H%M%S}"
     target = recording.session_path(options.out, name)
-    with realtime() as first:  # from here on, so that the threads of DDS are as fast as the loop
-        journal, result = _record(plan, options, target, realtime=first)
+    with realtime() as allowed:  # from here on, so that the threads of DDS are as fast as the loop
+        journal, result = _record(plan, options, target, first=allowed)
     return replace(result, path=_seal(journal))
 
 
-def _record(plan: Plan, options: Options, target: Path, *, realtime: bool) -> tuple[Journal, Result]:
-    """Look, move and damp; the journal is closed, the result still without its recording."""
+def _record(plan: Plan, options: Options, target: Path, *, first: bool) -> tuple[Journal, Result]:
+    """Look, move and damp; the journal is closed, the result still without its recording.
+
+    `first` says whether the loop goes before ordinary processes; it is only noted.
+    """
     link = Link(options.interface, options.number)
     simulator = options.peer == SIMULATOR
     confirm_hanging(options.interface, simulator=simulator)
@@ -102,8 +105,7 @@ def _record(plan: Plan, options: Options, target: Path, *, realtime: bool) -> tu
     if robot.silent_writers:
         _say(f"note: {robot.silent_writers} silent writer(s) of rt/lowcmd besides us; one more would stop the session")
     program = compose(plan, robot.q)
-    header = _header(plan, options, robot, target.stem)
-    header["attributes"]["realtime"] = realtime
+    header = _header(plan, options, robot, target.stem, first)
     journal = Journal(target.with_suffix(SUFFIX), len(program) + SPARE, header)
     reason, still, progress = _move(link, journal, program, plan, robot)
     return journal, Result(journal.path, reason, still, progress.rows)
@@ -147,7 +149,7 @@ def _seal(journal: Journal) -> Path:
         ) from error
 
 
-def _header(plan: Plan, options: Options, robot: Robot, name: str) -> dict[str, Any]:
+def _header(plan: Plan, options: Options, robot: Robot, name: str, first: bool) -> dict[str, Any]:
     return {
         "session": name,
         "rate": robot.rate,
@@ -162,6 +164,7 @@ def _header(plan: Plan, options: Options, robot: Robot, name: str) -> dict[str, 
             "config": plan.config,
             "versions": json.dumps(sealing.versions()),
             "released": robot.released,
+            "realtime": first,
         },
     }
 

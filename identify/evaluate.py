@@ -47,12 +47,11 @@ class Judgement:
     def in_short(self) -> str:
         """The net's error, all joints together, against delayed PD's and the robot's own scatter, in words."""
         errors = {score.predictor: score.errors for score in self.scores}
-        net = self.scores[-1]
-        mine, words = float(net.errors.mse.mean()), []
+        mine, words = float(self.scores[-1].errors.mse.mean()), []
         if "delayed_pd" in errors and (delayed := float(errors["delayed_pd"].mse.mean())):
-            words += [f"{np.sqrt(mine / delayed):.2f} times the error of delayed_pd"]
+            words += [f"{np.sqrt(mine / delayed):.2f} times the error of delayed PD"]
         words += [f"{np.sqrt(mine) / self.floor.overall:.2f} times the noise floor"] if self.floor else []
-        return f"{net.predictor}: {', '.join(words)}" if words else ""
+        return ", ".join(words)
 
 
 def evaluate(run: Run, data: Sequence[Series]) -> list[Judgement]:

@@ -199,9 +199,8 @@ def _verdict(one: Trial) -> tuple[Sentence, ...]:
             if any(name in better for better in loses[part])
         ]
         words = f"loses to {' and '.join(lost)}" if lost else "beats every baseline"
-        ratio = ""
-        if what == "torque" and one.torque and one.torque.judgement.in_short:
-            ratio = ", " + one.torque.judgement.in_short.partition(": ")[2].replace("delayed_pd", "delayed PD")
+        short = one.torque.judgement.in_short if what == "torque" and one.torque else ""
+        ratio = f", {short}" if short else ""
         found.append(Sentence(f"{one.run.name} on {one.recording.session}: {what} {words}{ratio}.", bool(lost)))
     return tuple(found)
 

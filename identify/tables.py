@@ -13,7 +13,7 @@ _HEADINGS = (*(f"{kind}\nRMSE Nm" for kind in KINDS), "all\nMAE Nm", "all\nMSE N
 
 def by_kind(judgement: Judgement) -> Table:
     """One recording: a row per predictor, the net last, then the noise floor where it is known."""
-    caption = f"{judgement.rows}\n{judgement.in_short}"
+    caption = f"{judgement.rows}\n{judgement.scores[-1].predictor}: {judgement.in_short}"
     table = Table(title=judgement.recording, caption=caption, title_justify="left", min_width=74)
     for heading in ("predictor", *_HEADINGS):
         table.add_column(heading, justify="left" if heading == "predictor" else "right", no_wrap=heading == "predictor")
