@@ -35,7 +35,9 @@ the robot samples a little before it sends) [s]."""
 DAMP_LEAST, DAMP_STILL, DAMP_MOST = 1.0, 0.5, 5.0
 """Damping lasts at least this long, and until the robot has been still this long, at most this long [s]."""
 SIMULATOR = "simulator"
-_CLOCK_DRIFT = 50e-6 * PERIOD  # the robot's crystal against ours, at most 50 ppm, taken per tick [s]
+GRID_ROWS = 125
+"""The tick grid is the quickest delivery of the last one to two times this many rows: soon enough right again after the
+robot's clock was set or, in a simulator, held up."""
 
 
 @dataclass
@@ -101,7 +103,7 @@ class Control:
         self._last_tick: int | None = None
         self._elapsed = 0  # the robot's clock since the first row [ms]
         self._tick_step = max(round(1e3 / rate), 1)
-        self._grid = np.inf
+        self._grid = self._grid_before = np.inf  # of these rows, of those before [s]
         self._start_rpy: NDArray[np.float32] | None = None
         self._flags = 0
         self._latched = False
@@ -216,8 +218,10 @@ class Control:
     def _lateness(self, now: float) -> float:
         """Distance of this row from the grid that the robot's clock and the quickest delivery define [s]."""
         ahead = now - self.progress.row * PERIOD
-        self._grid = min(ahead, self._grid + _CLOCK_DRIFT)
-        late = ahead - self._grid
+        if self.progress.rows % GRID_ROWS == 0:
+            self._grid_before, self._grid = self._grid, ahead
+        self._grid = min(self._grid, ahead)
+        late = ahead - min(self._grid, self._grid_before)
         self.lateness[self.progress.rows] = late
         self.progress.worst_late = max(self.progress.worst_late, late)
         return late

@@ -144,6 +144,30 @@ def test_the_recording_is_what_the_robot_did(plan, domain, virtual_go2, tmp_path
     assert not list(tmp_path.glob("*.journal"))
 
 
+def test_rows_are_paired_right_again_after_the_robots_clock_was_held_up(plan, domain, virtual_go2, tmp_path):
+    """A simulator's host stands still for some ms; from then on its clock is late against ours by as much."""
+    robot = virtual_go2("--truth", str(tmp_path / "truth.h5"))
+    wire = Wire(domain)
+    session = start_run(plan, domain, tmp_path)
+    wire.until(is_stiff, 20.0)
+    for _ in range(2):
+        os.kill(robot.pid, signal.SIGSTOP)
+        time.sleep(0.009)
+        os.kill(robot.pid, signal.SIGCONT)
+        time.sleep(0.1)
+    _, errors = session.communicate(timeout=60)
+    assert session.returncode == 0, errors
+    robot.send_signal(signal.SIGTERM)
+    robot.wait(10)
+    recorded = recording.read(tmp_path / "s.h5")
+    with h5py.File(tmp_path / "truth.h5") as file:
+        truth = file["rows"][()]
+    truth = truth[np.searchsorted(truth["tick"], recorded.tick)]
+    moving = slice(len(recorded) // 2, -20)
+    same = np.isclose(recorded.q_target, truth["target_received"], atol=1e-6).all(axis=1)
+    assert same[moving].mean() > 0.97
+
+
 def test_the_loop_goes_before_everything_that_can_wait(plan, domain, virtual_go2, tmp_path):
     """Its threads and DDS's are scheduled in real time where the system allows it, and the recording says so."""
     try:
