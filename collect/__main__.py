@@ -29,6 +29,8 @@ def robot(
     mount: Literal["fixed", "sling"] = "fixed",
     on_silence: Literal["hold_target", "hold_torque", "damp"] = "hold_target",
     truth: Path | None = None,
+    wire: Path | None = None,
+    faults: bool = False,
 ) -> int:
     """Run the virtual Go2 until it is interrupted.
 
@@ -39,12 +41,12 @@ def robot(
         mount: Body held fixed, or hung on a sling that swings.
         on_silence: What the motors do when commands stop.
         truth: HDF5 file for what really happened, written at the end.
+        wire: File for every command it receives, for tests.
+        faults: Take faults from standard input, a line each (collect/virtual/faults.py).
     """
     from collect.virtual.robot import RobotOptions, run
 
-    run(
-        RobotOptions(interface=interface, domain=domain, motors=motors, mount=mount, on_silence=on_silence, truth=truth)
-    )
+    run(RobotOptions(interface, domain, motors, mount, on_silence, truth, wire, faults))
     return 0
 
 

@@ -34,21 +34,23 @@ def domain() -> int:
 @pytest.fixture
 def virtual_go2(domain: int) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Starts virtual Go2s as processes of their own on the test's domain; all are ended by it."""
-    started: list[subprocess.Popen[str]] = []
+    started: list[tuple[subprocess.Popen[str], int]] = []
 
-    def start(*arguments: str) -> subprocess.Popen[str]:
+    def start(*arguments: str, code: int = 0) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "collect", "robot", "--domain", str(domain), *arguments]
-        robot = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-        started.append(robot)
+        robot = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        started.append((robot, code))
         assert robot.stdout is not None
         assert "ready" in robot.stdout.readline()
         return robot
 
     yield start
-    for robot in started:
+    for robot, code in started:
         robot.send_signal(signal.SIGTERM)
-        assert robot.wait(10) == 0
+        assert robot.wait(10) == code
+        assert robot.stdin is not None
         assert robot.stdout is not None
+        robot.stdin.close()
         robot.stdout.close()
 
 

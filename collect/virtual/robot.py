@@ -30,8 +30,10 @@ from collect.messages import (
 )
 from collect.realtime import realtime
 from collect.switcher import CHECK_MODE, RELEASE_MODE, SERVICE, SERVICE_QOS
+from collect.virtual.faults import Faults
 from collect.virtual.motors import Motors, Sensors, Silence, load
 from collect.virtual.truth import Truth
+from collect.virtual.wire import Wire
 
 PERIOD = 0.002
 """Between two states [s]."""
@@ -45,7 +47,7 @@ AMBIENT, WARMING, COOLING = 35.0, 0.02, 1.0 / 300.0
 BEHIND = 0.004
 """Further behind than this the robot gives up lost time instead of catching up: a real one never sends a burst [s]."""
 SELECT_MODE = 1002
-NOT_IMPLEMENTED, BAD_PARAMETER = 3203, 3204
+INTERNAL, NOT_IMPLEMENTED, BAD_PARAMETER = 3202, 3203, 3204
 """Error codes of unitree_sdk2py/rpc/internal.py."""
 _STATE_QOS = Qos(Policy.Reliability.Reliable(duration(milliseconds=1)), Policy.History.KeepLast(1))
 
@@ -60,6 +62,8 @@ class RobotOptions:
     mount: Mount = "fixed"
     on_silence: Silence = "hold_target"
     truth: Path | None = None
+    wire: Path | None = None
+    faults: bool = False
 
 
 def run(options: RobotOptions) -> None:
@@ -98,6 +102,7 @@ class VirtualGo2:
     def __init__(self, options: RobotOptions) -> None:
         config = load(options.motors)
         self._truth = Truth(options.truth, config) if options.truth else None
+        self._wire = Wire(options.wire) if options.wire else None
         link = Link(options.interface, options.domain)
         self._config = config
         self._step = PERIOD / SUBSTEPS
@@ -123,6 +128,12 @@ class VirtualGo2:
         self._state = self._message.record
         self._state["head"], self._state["level_flag"] = (0xFE, 0xEF), 0xFF
         self._state["bms_state"]["soc"] = 80
+        self._state["foot_force"] = 10  # hung: nothing but the sensors' offset
+        self._faults = Faults(self._state, self._select)
+        self._listening = options.faults
+        if options.faults:
+            self._faults.listen()
+        self._held: list[LowState] = []
         self._temperature = np.full(N_JOINTS, AMBIENT)
         self._time = 0.0
         self._ticks = 0
@@ -132,25 +143,34 @@ class VirtualGo2:
 
     def tick(self) -> None:
         """The two milliseconds just past: hear the commands that came in them, move, report."""
+        now = time.monotonic()
+        if self._listening:
+            self._faults.hear(now)
         self._serve()
         if self._mode:
             self._sport.write(self._sport_frame.seal())
-        self._hear()
+        self._hear(now)
         for substep in range(SUBSTEPS):
             body = self._body
             torque = self._motors.step(self._time + substep * self._step, body.q, body.dq)
             body.dry[:] = self._motors.friction(body.dq)
+            self._faults.hold(body.dry, now)
             body.step(torque)
         self._time += PERIOD
         self._ticks += 1
-        self._report()
+        self._report(now)
 
-    def _hear(self) -> None:
+    def _hear(self, now: float) -> None:
         """Take the commands of the period that ends now, each at the moment it was sent."""
         wall = time.time_ns()
         for message in self._commands.take():
             record = message.record
-            if crc32(record) != int(record["crc"]):
+            if self._faults.on("deaf", now):
+                continue
+            valid = crc32(record) == int(record["crc"])
+            if self._wire is not None:
+                self._wire.note(message, valid, now)
+            if not valid:
                 continue  # as the robot does
             age = (wall - message.sample_info.source_timestamp) * 1e-9
             at = self._time + PERIOD - float(np.clip(age, 0.0, PERIOD))
@@ -171,19 +191,25 @@ class VirtualGo2:
         if api == CHECK_MODE:
             return 0, json.dumps({"form": "0", "name": self._mode})
         if api == RELEASE_MODE:
+            if self._faults.refusals > 0:
+                self._faults.refusals -= 1
+                return INTERNAL, ""
             if self._mode:
                 self._mode = ""
                 self._motors.relax(self._time, self._body.q)
             return 0, ""
         if api == SELECT_MODE:
             try:
-                self._mode = str(json.loads(parameter)["name"])
+                self._select(str(json.loads(parameter)["name"]))
             except (ValueError, TypeError, KeyError):
                 return BAD_PARAMETER, ""
             return 0, ""
         return NOT_IMPLEMENTED, ""
 
-    def _report(self) -> None:
+    def _select(self, name: str) -> None:
+        self._mode = name
+
+    def _report(self, now: float) -> None:
         """Publish the state at the end of this period."""
         body, torque = self._body, self._motors.torque
         q, dq, tau_est = self._sensors.read(body.q, body.dq, torque)
@@ -200,11 +226,23 @@ class VirtualGo2:
         state["power_v"] = 29.6 - 0.02 * power / 29.6
         state["power_a"] = power / 29.6
         state["bms_state"]["current"] = -int(1e3 * power / 29.6)
-        state["tick"] = (self._ticks * 2) % 2**32
-        state["crc"] = crc32(state)
-        self._states.write(self._message)
+        self._faults.step_clock(round(PERIOD * 1e3), now)
+        state["tick"] = (self._ticks * 2 + self._faults.clock) % 2**32
+        self._faults.alter(now)
+        state["crc"] = crc32(state) ^ self._faults.corrupted(now)
+        self._send(now)
         if self._truth is not None:
             self._note(self._truth.next_row())
+
+    def _send(self, now: float) -> None:
+        for _ in range(self._faults.copies(now)):
+            if self._faults.on("burst", now):
+                self._held.append(LowState(self._state.copy()))
+                continue
+            for late in self._held:
+                self._states.write(late)
+            self._held.clear()
+            self._states.write(self._message)
 
     def _note(self, row: Any) -> None:
         body = self._body
