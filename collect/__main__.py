@@ -78,8 +78,8 @@ def run(
 ) -> int:
     """Move a hung robot along a plan and seal the recording.
 
-    Exit codes: 0 complete, 2 refused before motion, 3 stopped by a check, 4 by the operator, 6 robot not
-    confirmed still.
+    Exit codes: 0 complete, 2 refused before motion, 3 stopped by a check, 4 by the operator, 5 not sealed, 6 the
+    guard had to damp, or the robot was not seen still.
 
     Args:
         source: Plan file, or a config, which is planned first (needs mujoco).
@@ -90,22 +90,30 @@ def run(
         session: Name of the recording; the plan's name and the time by default.
     """
     from collect import session as sessions
+    from collect.motion import Options
     from collect.plan import load
 
-    options = sessions.Options(interface=interface, out=out, domain=domain, peer=peer, session=session)
+    options = Options(interface=interface, out=out, domain=domain, peer=peer, session=session)
     made = _make_plan(source) if source.suffix in (".yaml", ".yml") else load(source)
-    try:
-        result = sessions.run(made, options)
-    except KeyboardInterrupt:  # once the robot moves, the session catches signals itself
-        print("interrupted before anything moved", file=sys.stderr)
-        return sessions.EXIT_OPERATOR
-    if result.reason is not None:
-        still = "The robot is still." if result.still else "Robot NOT confirmed still: cut power."
-        print(f"STOP {result.reason}. {still} Data: {result.path}, {result.rows} rows.", file=sys.stderr)
-    elif not result.still:
-        print("Robot NOT confirmed still: cut power.", file=sys.stderr)
-    print(f"sealed {result.path}: {result.rows} rows")
-    return result.exit_code
+    return sessions.run(made, options)
+
+
+def guard(interface: str, domain: int | None = None, silence: float = 0.05) -> int:
+    """On the robot's own computer: damp when the PC or the cable dies while the robot moves.
+
+    Start it before the session, end it with Ctrl-C after. Having damped once it answers every stiff command with
+    damping until it is started anew.
+
+    Args:
+        interface: Network interface that the commands come in by.
+        domain: DDS domain; 0 by default, 1 on lo.
+        silence: Seconds without a command after which it damps.
+    """
+    from collect import onboard
+    from collect.link import default_domain
+
+    onboard.run(interface, default_domain(interface) if domain is None else domain, silence)
+    return 0
 
 
 def check(recordings: Sources = (), list: bool = False) -> int:  # the flag is called --list
@@ -119,9 +127,9 @@ def check(recordings: Sources = (), list: bool = False) -> int:  # the flag is c
     from collect.safety import CHECKS
 
     if list:
-        table = Table("code", "stops when", "needs")
+        table = Table("code", "stops when", "how", "needs")
         for item in CHECKS:
-            table.add_row(item.code, item.trigger, item.needs or "joint states")
+            table.add_row(item.code, item.trigger, item.reaction, item.needs)
         Console().print(table)
         return 0
     if not recordings:
@@ -248,6 +256,7 @@ VERBS: dict[str, Callable[..., Any]] = {
     "robot": robot,
     "plan": plan,
     "run": run,
+    "guard": guard,
     "check": check,
     "show": show,
     "recover": recover,

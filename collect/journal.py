@@ -10,6 +10,7 @@ import json
 import mmap
 import os
 import threading
+import time
 import zlib
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,9 @@ class Journal:
         self._checked = self.row.reshape(1).view(np.uint8)[:-4]
         self._count = 0
         self._stopped = threading.Event()
+        self.failure: str | None = None
+        """Why the disk no longer keeps it, None while it does."""
+        self._synced = time.monotonic()
         self._syncer = threading.Thread(target=self._sync, name="journal-sync", daemon=True)
         self._syncer.start()
 
@@ -118,10 +122,20 @@ class Journal:
         self._map.close()
         os.close(self._file)
 
+    @property
+    def behind(self) -> float:
+        """Since everything was last brought to the disk [s]."""
+        return time.monotonic() - self._synced
+
     def _sync(self) -> None:
-        while not self._stopped.wait(_SYNC):
+        try:
+            while not self._stopped.wait(_SYNC):
+                begun = time.monotonic()
+                os.fdatasync(self._file)
+                self._synced = begun
             os.fdatasync(self._file)
-        os.fdatasync(self._file)
+        except OSError as error:
+            self.failure = f"the disk does not keep the journal: {error.strerror}"
 
 
 def _first_row(length: int) -> int:

@@ -37,6 +37,8 @@ STATE_QOS = Qos(Policy.Reliability.BestEffort, Policy.History.KeepLast(64))
 """Best effort matches every writer (asking for more may silently match none); 64 states are 128 ms."""
 COMMAND_QOS = Qos(Policy.Reliability.Reliable(duration(milliseconds=1)), Policy.History.KeepLast(1))
 """The SDK writer's: only the newest command counts, and a slow reader may not hold the loop."""
+OTHERS_COMMANDS_QOS = Qos(Policy.Reliability.BestEffort, Policy.History.KeepLast(64), Policy.IgnoreLocal.Participant)
+"""Commands of everybody but this participant."""
 _RESERVED: list[socket.socket] = []
 
 
@@ -114,9 +116,16 @@ class Link:
                 where=f"interface {interface}, domain {domain}",
                 fix="check that the interface is up and has an address (`ip -br address`)",
             ) from error
+        self.friends: set[str] = set()
+        """Participants of ours in other processes, as `guid` names them."""
         self._publications = BuiltinDataReader(self.participant, BuiltinTopicDcpsPublication)
         unseen = ViewState.Any | InstanceState.Alive | SampleState.NotRead
         self._unseen = ReadCondition(self._publications, unseen)
+
+    @property
+    def guid(self) -> str:
+        """The participant, as others see it."""
+        return str(self.participant.guid)
 
     def reader(self, topic: str, message: Any, qos: Qos | None = None) -> DataReader:
         """A reader of `topic`; `qos` defaults to `STATE_QOS`."""
@@ -127,12 +136,12 @@ class Link:
         return DataWriter(self.participant, Topic(self.participant, topic, message), qos or COMMAND_QOS)
 
     def other_writers(self, topic: str) -> set[Writer]:
-        """Writers of `topic` that belong to other participants, whether or not they have written yet."""
-        own = str(self.participant.guid)
+        """Writers of `topic` that belong to neither us nor our friends, whether or not they have written yet."""
+        ours = self.friends | {self.guid}
         return {
             Writer(str(endpoint.participant_key), str(endpoint.key))
             for endpoint in self._publications.read(N=1000)
-            if getattr(endpoint, "topic_name", None) == topic and str(endpoint.participant_key) != own
+            if getattr(endpoint, "topic_name", None) == topic and str(endpoint.participant_key) not in ours
         }
 
     def writers_changed(self) -> bool:

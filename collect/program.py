@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,8 +33,15 @@ class Program:
     """Row of the plan's segments, −1 outside, shape (M,)."""
     expected_error: NDArray[np.float32]
     """|q_target − q| that the plan predicts [rad]."""
+    speed: NDArray[np.float32]
+    """Of the fastest target, shape (M,) [rad/s]."""
     plan_start: int
     """Row at which the plan begins."""
+
+    @property
+    def home(self) -> NDArray[np.float32]:
+        """Where it ends, shape (12,) [rad]."""
+        return self.q_target[-1]
 
     def __len__(self) -> int:
         return len(self.q_target)
@@ -56,14 +64,37 @@ def compose(plan: Plan, q: NDArray[np.float64]) -> Program:
     kp[before : rows - after], kd[before : rows - after] = plan.kp, plan.kd
     kp[rows - after :], kd[rows - after :] = plan.kp[-1], plan.kd[-1]
     ahead, behind = np.zeros((before, N_JOINTS), np.float32), np.zeros((after, N_JOINTS), np.float32)
+    q_target = np.concatenate([armed, ramp, plan.q_target, back], dtype=np.float32)
     return Program(
-        q_target=np.concatenate([armed, ramp, plan.q_target, back], dtype=np.float32),
+        q_target=q_target,
         kp=kp,
         kd=kd,
         segment=np.concatenate([np.full(before, -1), plan.segment, np.full(after, -1)]).astype(np.int16),
         expected_error=np.concatenate([ahead, np.abs(plan.q_target - plan.q), behind]),
+        speed=_speed(q_target),
         plan_start=before,
     )
+
+
+def homeward(q_target: NDArray[Any], kp: NDArray[Any], kd: NDArray[Any], home: NDArray[Any]) -> Program:
+    """The program from a target to home at the gains in force; all of shape (12,) [rad], [Nm/rad], [Nm·s/rad]."""
+    way = glide(q_target.astype(np.float64), home.astype(np.float64), RETURN).astype(np.float32)
+    return Program(
+        q_target=way,
+        kp=np.broadcast_to(kp.astype(np.float32), way.shape),
+        kd=np.broadcast_to(kd.astype(np.float32), way.shape),
+        segment=np.full(len(way), -1, np.int16),
+        expected_error=np.zeros_like(way),
+        speed=_speed(way),
+        plan_start=len(way),
+    )
+
+
+def _speed(q_target: NDArray[np.float32]) -> NDArray[np.float32]:
+    speed = np.zeros(len(q_target), np.float32)
+    for joint in q_target.T:  # one at a time: a long program is large
+        np.maximum(speed[1:], np.abs(np.diff(joint)) * np.float32(RATE), out=speed[1:])
+    return speed
 
 
 def glide(start: NDArray[np.float64], end: NDArray[np.float64], shortest: float) -> NDArray[np.float64]:

@@ -20,7 +20,7 @@ from collect.messages import LowCmd, crc32
 from collect.safety import DAMPING_KD
 
 # A machine that stands still for some ms can stop a session before its test begins, or spoil the pairing of rows.
-HELD_UP = ["STOP L1 ", "STOP L12 ", "not seen in", "paired"]
+HELD_UP = ["STOP L1 ", "STOP L12 ", "did not beat", "not seen in", "paired"]
 pytestmark = [pytest.mark.dds, pytest.mark.flaky(reruns=2, only_rerun=HELD_UP)]
 
 CONFIG = """
@@ -53,6 +53,12 @@ def start_run(plan: Path, domain: int, out: Path) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def control_of(session: int) -> int:
+    """The control process of a session, its only child."""
+    (child,) = Path(f"/proc/{session}/task/{session}/children").read_text().split()
+    return int(child)
 
 
 class Wire:
@@ -179,11 +185,13 @@ def test_the_loop_goes_before_everything_that_can_wait(plan, domain, virtual_go2
     wire = Wire(domain)
     session = start_run(plan, domain, tmp_path)
     wire.until(is_stiff, 20.0)
-    threads = [int(path.name) for path in Path(f"/proc/{session.pid}/task").iterdir()]
-    policies = [os.sched_getscheduler(thread) for thread in threads]
+    policies = {
+        process: [os.sched_getscheduler(int(path.name)) for path in Path(f"/proc/{process}/task").iterdir()]
+        for process in (session.pid, control_of(session.pid))
+    }
     _, errors = session.communicate(timeout=60)
     assert session.returncode == 0, errors
-    assert policies.count(os.SCHED_FIFO) > 3
+    assert all(threads.count(os.SCHED_FIFO) > 3 for threads in policies.values())
     assert os.sched_getscheduler(0) == os.SCHED_OTHER
     assert recording.read(tmp_path / "s.h5").attributes["realtime"]
 
@@ -200,7 +208,7 @@ def test_a_signal_ends_in_damping_and_keeps_the_data(number, plan, domain, virtu
     frames = wire.drain()
     _, errors = session.communicate(timeout=30)
     assert session.returncode == 4, errors
-    assert "S2 operator" in errors
+    assert ("S2 operator" if number == signal.SIGINT else f"S4 ({number.name})") in errors
     assert "still" in errors
     assert is_stiff(frames[0])
     first = next(i for i, frame in enumerate(frames) if is_damping(frame))
@@ -208,7 +216,7 @@ def test_a_signal_ends_in_damping_and_keeps_the_data(number, plan, domain, virtu
     assert len(frames) - first > 400  # a second of damping
     kept = recording.read(tmp_path / "s.h5")
     assert kept.attributes["state"] == "stopped"
-    assert kept.attributes["stop_code"] == "S2"
+    assert kept.attributes["stop_code"] == ("S2" if number == signal.SIGINT else "S4")
     assert len(kept) > 300
 
 

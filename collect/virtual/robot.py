@@ -28,7 +28,7 @@ from collect.messages import (
     crc32,
     response,
 )
-from collect.realtime import realtime
+from collect.realtime import CONTROL, realtime
 from collect.switcher import CHECK_MODE, RELEASE_MODE, SERVICE, SERVICE_QOS
 from collect.virtual.faults import Faults
 from collect.virtual.motors import Motors, Sensors, Silence, load
@@ -81,7 +81,7 @@ def run(options: RobotOptions) -> None:
     stopping: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda caught, _frame: stopping.append(caught))
-    with realtime():
+    with realtime(CONTROL):
         robot = VirtualGo2(options)
         sys.stdout.write(f"virtual Go2 ready on {options.interface}, domain {options.domain}\n")
         sys.stdout.flush()

@@ -1,0 +1,75 @@
+"""The stop: damping on the wire until the robot is seen still."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from collect.joints import N_JOINTS
+from collect.link import Inbox
+from collect.messages import CommandFrame
+from collect.safety import DAMPING_KD, STATE_AGE, STILL_SPEED
+
+PERIOD = 0.002
+"""Between two frames [s]."""
+LEAST, STILL, MOST = 1.0, 0.5, 5.0
+"""Damping lasts at least this long, and until the robot has been still this long, at most this long [s]."""
+SHORTEST = 0.1
+"""What no impatience can cut [s]."""
+
+
+def frame(q: NDArray[Any]) -> CommandFrame:
+    """A damping frame: kp 0, kd 5, no velocity target, no torque; q [rad], shape (12,), is only for the eye."""
+    made = CommandFrame()
+    made.kp[:], made.kd[:] = 0.0, DAMPING_KD
+    made.q[:] = np.where(np.isfinite(q), q, 0.0)
+    return made
+
+
+def stream(
+    writer: Any,
+    message: Any,
+    states: Inbox,
+    beat: Callable[[], None] = lambda: None,
+    hurried: Callable[[], bool] = lambda: False,
+) -> bool:
+    """Send a damping message every 2 ms until the robot is still; returns right after the last one.
+
+    Args:
+        writer: of rt/lowcmd.
+        message: sealed, sent as it is.
+        states: of the robot.
+        beat: called every 2 ms.
+        hurried: whether the operator no longer wants to wait for stillness.
+
+    Returns:
+        Whether every joint was seen slower than `STILL_SPEED` for `STILL`.
+    """
+    due = start = now = heard = time.monotonic()
+    still_since: float | None = None
+    while now - start < MOST:
+        writer.write(message)
+        beat()
+        due += PERIOD
+        received = states.take(max(due - time.monotonic(), 0.0))
+        now = time.monotonic()
+        if received:
+            heard = now
+            still_since = (still_since or now) if _still(received[-1].record) else None
+        elif now - heard > STATE_AGE:
+            still_since = None  # a silent robot is not known to be still
+        if still_since and now - still_since >= STILL and now - start >= LEAST:
+            return True
+        if hurried() and now - start >= SHORTEST:
+            return False
+        due = max(due, now - 5 * PERIOD)  # after a stand-still no burst
+        time.sleep(max(due - now, 0.0))
+    return False
+
+
+def _still(state: NDArray[Any]) -> bool:
+    return bool((np.abs(state["motor_state"]["dq"][:N_JOINTS]) < STILL_SPEED).all())

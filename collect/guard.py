@@ -1,0 +1,118 @@
+"""The guard: the process that damps the robot when the control process dies or hangs.
+
+It is the parent, does nothing that could block it while the robot moves, and has a writer of rt/lowcmd of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from collect import damping
+from collect.heartbeat import Heartbeat, Phase
+from collect.joints import N_JOINTS
+from collect.link import LOWCMD, LOWSTATE, Inbox, Link
+from collect.messages import LowCmd, LowState
+
+HUNG = 0.020
+"""Control has not beaten for this long: it hangs. The robot may be silent for as long before control stops [s]."""
+ASLEEP = 0.005
+"""A guard that was itself held up by this much gives control as much time again to show that it was not [s]."""
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+"""Passed on to control, which answers with damping."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How the control process ended."""
+
+    status: int
+    """Its exit code, or the negative number of the signal that killed it."""
+    fired: str | None = None
+    """Why the guard damped, None when it did not have to."""
+    still: bool = False
+    """After the guard damped: whether the robot was seen still."""
+
+
+class Guard:
+    """Stands by with a damping frame."""
+
+    def __init__(self, link: Link, page: Heartbeat, control: int) -> None:
+        """Get everything ready that damping needs.
+
+        Args:
+            link: a participant of the guard's own.
+            page: shared with the control process.
+            control: its process id; a child of this process.
+        """
+        self._page, self._control = page, control
+        self._writer = link.writer(LOWCMD, LowCmd)
+        self._states = Inbox(link, LOWSTATE, LowState)
+        self._message = damping.frame(np.zeros(N_JOINTS)).seal()
+        self._pidfd = os.pidfd_open(control)
+
+    def watch(self) -> Ending:
+        """Wait for the end of the control process; damp if it comes too early."""
+        page = self._page
+        with _passed_on(self._control):
+            due = time.monotonic()
+            while True:
+                now = time.monotonic()
+                page.beat_guard()
+                if page.phase is Phase.TEST:
+                    self._writer.write(self._message)
+                left = HUNG - page.age if page.phase is Phase.ARMED else HUNG / 4
+                if left <= 0.0 and now - due > ASLEEP:
+                    left = ASLEEP
+                if left <= 0.0:
+                    return self._hung()
+                due = now + left
+                if select.select([self._pidfd], [], [], left)[0]:
+                    return self._ended()
+
+    def _ended(self) -> Ending:
+        armed = self._page.phase is Phase.ARMED
+        if armed:
+            self._writer.write(self._message)
+        status = self._reap()
+        if not armed:
+            return Ending(status)
+        how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with code {status}"
+        return self._damp(status, f"control process {how}")
+
+    def _hung(self) -> Ending:
+        self._writer.write(self._message)
+        os.kill(self._control, signal.SIGKILL)  # it must not wake up and send a stiff frame
+        age = self._page.age
+        return self._damp(None, f"control process did not beat for {age * 1e3:.0f} ms")
+
+    def _damp(self, status: int | None, why: str) -> Ending:
+        still = damping.stream(self._writer, self._message, self._states)
+        return Ending(self._reap() if status is None else status, why, still)
+
+    def _reap(self) -> int:
+        _, status = os.waitpid(self._control, 0)
+        return os.waitstatus_to_exitcode(status)
+
+
+@contextmanager
+def _passed_on(control: int) -> Iterator[None]:
+    """Signals go to the control process; the guard itself outlives them all but SIGKILL."""
+
+    def forward(number: int, _frame: Any) -> None:
+        os.kill(control, number)
+
+    before = {number: signal.signal(number, forward) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,234 @@
+"""The control process: look, move along the program, damp; what it saw is in the journal."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from collect import recording, sealing
+from collect.control import Control
+from collect.errors import UserError
+from collect.guard import SIGNALS
+from collect.heartbeat import Heartbeat, Phase
+from collect.journal import SUFFIX, Journal
+from collect.link import LOWCMD, OTHERS_COMMANDS_QOS, Inbox, Link, default_domain
+from collect.live import live_line, say
+from collect.messages import LowCmd
+from collect.pace import PERIOD
+from collect.plan import Plan
+from collect.preflight import Robot, preflight
+from collect.program import Program, compose
+from collect.realtime import CONTROL, realtime
+from collect.safety import OVERRUN
+
+SPARE = round((OVERRUN + 1.0) / PERIOD)
+"""Rows of the journal beyond the program: more than L20 lets a session have."""
+GUARD_ANSWERS = 3.0
+"""How long the guard may take to be heard [s]."""
+STOPPED, OPERATOR, NOT_STILL = 3, 4, 6
+"""Exit codes: stopped by a check, by the operator, robot not seen still."""
+SIMULATOR = "simulator"
+
+
+@dataclass(frozen=True)
+class Options:
+    """Where the robot is and where its recording goes."""
+
+    interface: str
+    out: Path
+    domain: int | None = None
+    peer: str = "robot"
+    session: str | None = None
+
+    @property
+    def where(self) -> str:
+        """For messages."""
+        return f"interface {self.interface}, domain {self.number}"
+
+    @property
+    def number(self) -> int:
+        """The DDS domain: 0 on a network, 1 on loopback, unless told otherwise."""
+        return default_domain(self.interface) if self.domain is None else self.domain
+
+
+def move(plan: Plan, options: Options, target: Path, page: Heartbeat) -> int:
+    """Look, move and damp; the journal beside `target` is closed when this returns.
+
+    Returns:
+        0 complete, 3 stopped by a check, 4 by the operator, 6 robot not confirmed still.
+
+    Raises:
+        UserError: before anything moves, when there is a reason not to.
+    """
+    with realtime(CONTROL) as first:  # from here on, so that the threads of DDS are as fast as the loop
+        link = Link(options.interface, options.number)
+        others = _hear_guard(link, page, options)
+        simulator = options.peer == SIMULATOR
+        robot = preflight(link, options.where, simulator=simulator)
+        _introduce(robot)
+        _hear_guard_damp(others, page, options)
+        program = compose(plan, robot.q)
+        header = _header(plan, options, robot, target.stem, first)
+        segments = [segment.decode() for segment in plan.segments["name"]]
+        journal = Journal(target.with_suffix(SUFFIX), len(program) + SPARE, header)
+        control = Control(link, journal, program, page, others, rate=robot.rate, missing=robot.missing)
+        return _follow(control, journal, program, segments)
+
+
+def _follow(control: Control, journal: Journal, program: Program, segments: list[str]) -> int:
+    reason: str | None = "S4 interrupted before the loop began"
+    cpu, start, wall = time.thread_time(), time.monotonic(), time.time() - time.monotonic()
+    with _signals(control):
+        with live_line(control.progress, program, segments):
+            try:
+                reason = control.follow()
+            finally:
+                still = control.damp()
+        elapsed = time.monotonic() - start
+        statistics = _statistics(control, elapsed, time.thread_time() - cpu)
+        statistics["clock_step"] = time.time() - time.monotonic() - wall  # of the wall clock, which nothing here uses
+        code = (reason or "").split(" ")[0]
+        journal.finish(
+            {
+                "state": "complete" if reason is None else "stopped",
+                "stop_code": code,
+                "stop_reason": reason or "",
+                "statistics": json.dumps(statistics),
+            }
+        )
+        rows = len(journal)
+        journal.close()
+    seen = "The robot is still." if still else "Robot NOT confirmed still: cut power."
+    if reason is not None:
+        say(
+            f"STOP {reason}. Damping sent {control.damped_after * 1e3:.1f} ms after that was seen. {seen} "
+            f"Data: {rows} rows, complete to t = {rows * PERIOD:.1f} s."
+        )
+    elif not still:
+        say(seen)
+    if not still:
+        return NOT_STILL
+    return 0 if reason is None else OPERATOR if code in ("S2", "S4") else STOPPED
+
+
+def _hear_guard(link: Link, page: Heartbeat, options: Options) -> Inbox:
+    """Get to know the guard, so that it is not taken for a second commander."""
+    deadline = time.monotonic() + GUARD_ANSWERS
+    while not page.guard:
+        if time.monotonic() > deadline:
+            raise UserError("P14 the guard did not start", where=options.where, fix="start the session again")
+        time.sleep(0.01)
+    link.friends.add(page.guard)
+    return Inbox(link, LOWCMD, LowCmd, OTHERS_COMMANDS_QOS)
+
+
+def _hear_guard_damp(others: Inbox, page: Heartbeat, options: Options) -> None:
+    """See a damping frame of the guard's on the wire."""
+    others.take()
+    page.phase = Phase.TEST
+    heard = others.take(GUARD_ANSWERS)
+    page.phase = Phase.IDLE
+    if not heard:
+        raise UserError(
+            f"P14 the guard's damping was not seen on rt/lowcmd within {GUARD_ANSWERS:.0f} s",
+            where=options.where,
+            fix="check the interface and the firewall, and start the session again",
+        )
+    time.sleep(0.05)
+    others.take()
+
+
+def _introduce(robot: Robot) -> None:
+    released = f", motion service {robot.released!r} released" if robot.released else ""
+    say(f"robot found at {robot.rate:.0f} Hz{released}")
+    if robot.missing:
+        say(f"this simulator does not deliver: {', '.join(sorted(robot.missing))}")
+    if robot.silent_writers:
+        say(f"note: {robot.silent_writers} silent writer(s) of rt/lowcmd besides us; one more would stop the session")
+
+
+def _header(plan: Plan, options: Options, robot: Robot, name: str, first: bool) -> dict[str, Any]:
+    return {
+        "session": name,
+        "rate": robot.rate,
+        "missing": sorted(robot.missing & {"tick", "temperature", "mode"}),
+        "segments": sealing.describe(plan.segments),
+        "attributes": {
+            "robot": f"Go2 on {options.where}",
+            "created": recording.now(),
+            "mount": "hung",
+            "posture": robot.q.tolist(),
+            "plan_sha256": plan.sha256,
+            "config": plan.config,
+            "versions": json.dumps(sealing.versions()),
+            "released": robot.released,
+            "realtime": first,
+        },
+    }
+
+
+def _statistics(control: Control, elapsed: float, cpu: float) -> dict[str, float]:
+    """Deadline statistics of the loop; times in ms."""
+    progress, pace = control.progress, control.pace
+    late = control.lateness[: progress.rows] * 1e3
+    quantiles = np.percentile(late, [50, 99, 100]) if len(late) else np.zeros(3)
+    return {
+        "rows": progress.rows,
+        "missing": pace.missing,
+        "repeated": pace.repeated,
+        "corrupt": progress.corrupt,
+        "stale": progress.stale,
+        "late_p50_ms": float(quantiles[0]),
+        "late_p99_ms": float(quantiles[1]),
+        "late_max_ms": float(quantiles[2]),
+        "cpu_share": cpu / elapsed if elapsed > 0 else 0.0,
+    }
+
+
+@contextmanager
+def _signals(control: Control) -> Iterator[None]:
+    """A signal sets a flag that the loop sees within a tick; none can skip the damping."""
+
+    def request(number: int, _frame: Any) -> None:
+        code = "S2 operator" if number == signal.SIGINT else "S4"
+        control.stop_requested = control.stop_requested or f"{code} ({signal.Signals(number).name})"
+        control.signals += 1
+
+    before = {number: signal.signal(number, request) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def run(plan: Plan, options: Options, target: Path, page: Heartbeat) -> None:
+    """Be the control process; does not return."""
+    os.setsid()  # a signal of the terminal's goes to the guard, which passes it on
+    code = 1
+    try:
+        for number in SIGNALS:
+            signal.signal(number, signal.default_int_handler)
+        code = move(plan, options, target, page)
+    except UserError as error:
+        say(f"error: {error}")
+        code = 2
+    except KeyboardInterrupt:  # once the robot moves, signals are caught
+        say("interrupted before anything moved")
+        code = OPERATOR
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
