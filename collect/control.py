@@ -202,7 +202,7 @@ class Control:
         self.progress.row = pace.row
         self._flags |= GAP if pace.gap else 0
         late = pace.lateness(now)
-        self._observer.timing(pace.step, pace.lost, self._slow)
+        self._observer.timing(pace.step, pace.gap, self._slow)
         self._slow = False
         self._log(state, now, late)
         return True

@@ -49,9 +49,9 @@ class Observer:
         self.watch.bad_states = self._unusable.sum
         return None if good else "numbers"
 
-    def timing(self, step: int, lost: int, late: bool) -> None:
-        """Take over the robot's clock since the row before [ms], ticks lost, and whether the loop came round late."""
-        self._gaps.add(lost)
+    def timing(self, step: int, gap: bool, late: bool) -> None:
+        """Take over the robot's clock since the row before [ms], whether that is a gap, and whether the loop was late."""
+        self._gaps.add(gap)
         self._late.add(late)
         self.watch.tick_step, self.watch.gaps, self.watch.late_rows = step, self._gaps.sum, self._late.sum
 

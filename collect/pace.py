@@ -50,15 +50,10 @@ class Pace:
             self.repeated += 1
             return False
         self._last = tick
-        self.missing += self.lost
+        self.missing += max(self.step // self._step - 1, 0) if self._clock else 0
         self._elapsed += 0 if first else self.step
         self.row = max(self._elapsed, 0) // TICK
         return True
-
-    @property
-    def lost(self) -> int:
-        """Ticks that should have come between the last two."""
-        return max(self.step // self._step - 1, 0) if self._clock else 0
 
     @property
     def gap(self) -> bool:

@@ -47,7 +47,7 @@ MAX_TICK_JUMP = 20
 SECOND = 500
 """Rows of a second."""
 MAX_GAPS = 5
-"""Ticks that may be missing in a second: 1 % [1]."""
+"""Rows of a second that may follow a gap: 1 % [1]."""
 LATE_SHARE = 0.05
 """Share of a second's rows before which the loop may come round more than 1 ms late. Two cores that four test suites
 keep busy reach .015 with real-time scheduling [1]."""
@@ -76,7 +76,7 @@ class Watch:
     tick_step: int = 2
     """The robot's clock against the row before [ms]."""
     gaps: int = 0
-    """Ticks missing within the last second."""
+    """Of the robot's clock, within the last second."""
     frozen: float = 0.0
     """For how long moving motors have reported the same [s]."""
     bad_crcs: int = 0
@@ -194,7 +194,7 @@ def _late(watch: Watch) -> str | None:
 def _clock(watch: Watch) -> str | None:
     if not 0 < watch.tick_step <= MAX_TICK_JUMP:
         return f"robot clock stepped by {watch.tick_step} ms"
-    return None if watch.gaps <= MAX_GAPS else f"{watch.gaps} ticks missing in 1 s"
+    return None if watch.gaps <= MAX_GAPS else f"{watch.gaps} gaps in 1 s"
 
 
 def _intruder(watch: Watch) -> str | None:
@@ -210,7 +210,7 @@ CHECKS: tuple[Check, ...] = (
         None if w.guard_age <= GUARD_AGE else "guard died" if w.guard_age == np.inf else "guard hangs")),
     Check("L1", f"newest robot state older than {STATE_AGE * 1e3:.0f} ms", "", lambda w: (
         None if w.age <= STATE_AGE else f"no robot state for {w.age * 1e3:.1f} ms")),
-    Check("L2", f"robot clock goes back, jumps by more than {MAX_TICK_JUMP} ms, or misses more than {MAX_GAPS} ticks "
+    Check("L2", f"robot clock goes back, jumps by more than {MAX_TICK_JUMP} ms, or has more than {MAX_GAPS} gaps "
           "in a second", "tick", _clock),
     Check("L3", f"all motors report the same to the last bit for {FROZEN} s while their targets move", "", lambda w: (
         None if w.frozen < FROZEN else f"states frozen for {w.frozen * 1e3:.0f} ms")),

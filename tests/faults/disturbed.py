@@ -1,0 +1,147 @@
+"""A session that is disturbed: a virtual Go2 with faults on demand, the collector, the robot's view of both."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, verb
+from oracle import Oracle
+
+FULL = os.environ.get("FAULTS") == "full"
+"""`make faults`: all counts, and the bounds of the product itself."""
+SLACK = 0.0 if FULL else 0.03
+"""What a busy machine is granted beyond a bound [s]."""
+KILLS = 30 if FULL else 3
+PLAN = """
+name: disturbed
+posture: [0.0, 1.4, -1.8]
+rest: 0.1
+segments:
+  - {name: a, kind: chirp, duration: 6, amplitude: [0.1, 0.1, 0.15], f0: 0.5, f1: [4], kp: [25], kd: [0.5]}
+"""
+
+
+@dataclass
+class Disturbed:
+    """One session and its robot."""
+
+    robot: subprocess.Popen[str]
+    session: subprocess.Popen[str]
+    oracle: Oracle
+    folder: Path
+    domain: int
+    errors: str = ""
+    _ended: bool = field(default=False, repr=False)
+
+    @property
+    def control(self) -> int:
+        """Process id of the control process, the session's only child."""
+        (child,) = Path(f"/proc/{self.session.pid}/task/{self.session.pid}/children").read_text().split()
+        return int(child)
+
+    def fault(self, *lines: str) -> float:
+        """Begin faults of the robot; when the last began, by the machine's monotonic clock [s]."""
+        began = 0.0
+        for line in lines:
+            self.robot.stdin.write(line + "\n")
+            self.robot.stdin.flush()
+            word, time_text, again = self.robot.stdout.readline().split(maxsplit=2)
+            assert (word, again.strip()) == ("fault", line)
+            began = float(time_text)
+        return began
+
+    def wait(self, timeout: float = 40.0) -> int:
+        """The session's exit code; what it said is in `errors`."""
+        if not self._ended:
+            _, self.errors = self.session.communicate(timeout=timeout)
+            self._ended = True
+        return self.session.returncode
+
+    @property
+    def recording(self) -> Path:
+        return self.folder / "s.h5"
+
+    @property
+    def journal(self) -> Path:
+        return self.folder / "s.journal"
+
+
+@pytest.fixture(scope="session")
+def plan(tmp_path_factory) -> Path:
+    """Eleven seconds: armed, a ramp of three, a chirp of six, the way back."""
+    folder = tmp_path_factory.mktemp("plan")
+    (folder / "disturbed.yaml").write_text(PLAN)
+    done = verb("collect", "plan", folder / "disturbed.yaml", "--out", folder / "disturbed.plan")
+    assert done.returncode == 0, done.stderr
+    return folder / "disturbed.plan"
+
+
+@pytest.fixture
+def disturbed(plan, domain, virtual_go2, tmp_path) -> Iterator[Callable[..., Disturbed]]:
+    """Starts a session; returns once the first stiff command was received, `after` seconds later.
+
+    Code given as `patch` runs in the session's process before anything else: faults inside of it.
+    """
+    running: list[Disturbed] = []
+
+    def start(*robot: str, after: float = 0.3, patch: str = "", moving: bool = True, before: tuple = ()) -> Disturbed:
+        wire = tmp_path / "wire"
+        go2 = virtual_go2("--faults", "--wire", str(wire), *robot)
+        words = ["run", str(plan), "--interface", "lo", "--domain", str(domain), "--out", str(tmp_path)]
+        code = f"{patch}\nimport runpy, sys\nsys.argv[0] = 'collect'\nrunpy.run_module('collect', run_name='__main__')"
+        command = [sys.executable, "-c", code] if patch else [sys.executable, "-m", "collect"]
+        made = Disturbed(go2, None, Oracle(wire), tmp_path, domain)
+        if before:
+            made.fault(*before)
+        made.session = subprocess.Popen(
+            [*command, *words, "--session", "s"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        running.append(made)
+        if moving:
+            made.oracle.until_stiff(made.session)
+            time.sleep(after)
+        return made
+
+    yield start
+    for one in running:
+        for pid in (one.session.pid, *_children(one.session.pid)):
+            if one.session.poll() is None or pid != one.session.pid:
+                _end(pid)
+        one.wait()
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def _end(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGCONT)
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+@pytest.fixture
+def promise(record_property) -> Callable[..., None]:
+    """Notes a promise, its bound and what was measured, and holds one against the other."""
+
+    def kept(code: str, what: str, bound: float, measured: float) -> None:
+        record_property("promise", code)
+        record_property("what", what)
+        record_property("bound", f"{bound * 1e3:.0f} ms")
+        record_property("measured", f"{measured * 1e3:.1f} ms")
+        assert measured <= bound + SLACK, f"{code} {what}: {measured * 1e3:.1f} ms, {bound * 1e3:.0f} ms promised"
+
+    return kept

@@ -1,0 +1,109 @@
+"""Each check and each means of the loop and the guard, taken away: (promise, file, text, replacement, test)."""
+
+_CHECKS, _DEATHS = "tests/faults/test_checks.py", "tests/faults/test_deaths.py"
+_ROBOT, _INSIDE = f"{_CHECKS}::test_a_fault_at_the_robot_stops_the_session", "inside_stops_the_session"
+
+
+def _without(code: str, test: str) -> tuple[str, str, str, str, str]:
+    """A check of the table that is never evaluated."""
+    skipped = f'    for check in checks:\n        if check.code == "{code}":\n            continue\n'
+    return code, "collect/safety.py", "    for check in checks:\n", skipped, test
+
+
+MUTANTS = (
+    *(
+        _without(code, f"{_CHECKS} -k 'at_the_robot and {code}-'")
+        for code in ("L1", "L2", "L3", "L4", "L5", "L6", "L7", "L8", "L9", "L10", "L11", "L16", "L17")
+    ),
+    _without("L8", f"{_CHECKS}::test_a_joint_that_is_held_fast_stops_the_session"),
+    _without("L9", f"{_CHECKS}::test_a_warm_motor_goes_home_first"),
+    _without("L12", f"{_CHECKS}::test_a_loop_that_slept[0.013-3]"),
+    _without("L18", f"{_CHECKS}::test_a_disk_that_fails_goes_home"),
+    _without("L18", f"{_CHECKS}::test_a_slow_disk_goes_home_and_never_delays_the_loop"),
+    _without("L20", f"{_CHECKS} -k '{_INSIDE} and L20-'"),
+    _without("S7", f"{_DEATHS}::test_s7_the_guard_is_killed"),
+    (
+        "L13",
+        "collect/control.py",
+        "        except Exception as error:  # whatever it is, the legs must be damped\n",
+        "        except ArithmeticError as error:\n",
+        f"{_CHECKS} -k '{_INSIDE} and KeyError'",
+    ),
+    (
+        "L14",
+        "collect/control.py",
+        "        if not permitted(frame):\n",
+        "        if False:\n",
+        f"{_CHECKS} -k '{_INSIDE} and L14-'",
+    ),
+    (
+        "L15",
+        "collect/control.py",
+        'raise StopError(f"L15 DDS write failed: {error}") from error',
+        "pass",
+        f"{_CHECKS} -k '{_INSIDE} and L15-'",
+    ),
+    (
+        "S2",
+        "collect/control.py",
+        "            if self.stop_requested is not None:\n",
+        "            if False:\n",
+        f"{_DEATHS}::test_s2_s4_a_signal_damps[SIGINT]",
+    ),
+    (
+        "S3",
+        "collect/damping.py",
+        "        if hurried() and now - start >= SHORTEST:\n",
+        "        if hurried():\n",
+        f"{_DEATHS}::test_s3_an_impatient_operator_cuts_the_wait_but_not_the_damping",
+    ),
+    (
+        "S4",
+        "collect/motion.py",
+        "    os.setsid()  # a signal of the terminal's goes to the guard, which passes it on\n",
+        "",
+        f"{_DEATHS}::test_s4_the_terminal_is_closed",
+    ),
+    (
+        "S5",
+        "collect/guard.py",
+        '        return self._damp(status, f"control process {how}")\n',
+        '        return Ending(status, f"control process {how}", True)\n',
+        f"{_DEATHS} -k test_s5_control_is_killed",
+    ),
+    (
+        "S6",
+        "collect/guard.py",
+        "                if left <= 0.0:\n",
+        "                left = max(left, 0.001)\n                if left <= 0.0:\n",
+        f"{_DEATHS} -k test_s6_control_hangs",
+    ),
+    (
+        "S6",
+        "collect/guard.py",
+        "        os.kill(self._control, signal.SIGKILL)  # it must not wake up and send a stiff frame\n",
+        "",
+        f"{_DEATHS} -k test_s6_control_hangs",
+    ),
+    (
+        "S8",
+        "collect/onboard.py",
+        "            if not stiff or (now - heard <= silence and not latched):\n",
+        "            if True:\n",
+        f"{_DEATHS} -k test_s8_everything",
+    ),
+    (
+        "S9",
+        "collect/damping.py",
+        "            still_since = None  # a silent robot is not known to be still\n",
+        "            still_since = still_since or now\n",
+        f"{_DEATHS}::test_s9_stopped_is_said_only_of_a_robot_that_was_seen_still",
+    ),
+    (
+        "S1",
+        "collect/control.py",
+        "        still = damping.stream(\n",
+        "        self._page.phase = Phase.DONE\n        return True\n        still = damping.stream(\n",
+        f"{_DEATHS}::test_s1_a_whole_session_ends_in_damping",
+    ),
+)

@@ -1,0 +1,76 @@
+"""What the robot received, and nothing else, decides whether a stop was one."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from collect.safety import DAMPING_KD
+from collect.virtual import wire
+
+SPORT_KP = 30.0
+"""Of the robot's own motion program, which is not what is judged."""
+
+
+class Oracle:
+    """Reads the robot's log of commands; times are the machine's monotonic clock [s]."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def frames(self) -> NDArray[Any]:
+        """All valid frames so far but the motion program's."""
+        frames = wire.read(self._path)
+        return frames[(frames["valid"] == 1) & ~(frames["kp"] == SPORT_KP).all(axis=1)]
+
+    def until_stiff(self, session: subprocess.Popen[str], timeout: float = 30.0) -> None:
+        """Wait for the first stiff command of a session."""
+        deadline = time.monotonic() + timeout
+        while not is_stiff(self.frames()).any():
+            if session.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(f"never moved: {session.communicate()[1] if session.poll() is not None else ''}")
+            time.sleep(0.05)
+
+    def damping_delay(self, event: float) -> float:
+        """From an event to the first damping frame received after it [s]."""
+        frames = self.frames()
+        after = frames[(frames["heard"] >= event) & is_damping(frames)]
+        assert len(after), "no damping was received"
+        return float(after["heard"][0] - event)
+
+    def stiff_after_damping(self, event: float) -> int:
+        """Stiff frames received after the first damping frame that followed an event."""
+        frames = self.frames()
+        first = event + self.damping_delay(event)
+        return int((is_stiff(frames) & (frames["heard"] > first)).sum())
+
+    def damping_frames(self, event: float) -> int:
+        """Damping frames received after an event."""
+        frames = self.frames()
+        return int((is_damping(frames) & (frames["heard"] >= event)).sum())
+
+    def ends_in_damping(self) -> bool:
+        """Whether the last frame on the wire is damping."""
+        return bool(is_damping(self.frames()[-1:])[0])
+
+
+def is_damping(frames: NDArray[Any]) -> NDArray[np.bool_]:
+    """Servo mode, kp 0, kd 5, no velocity target, no torque, a finite position; shape (frames,)."""
+    return (
+        (frames["mode"] == 1).all(axis=1)
+        & (frames["kp"] == 0.0).all(axis=1)
+        & (frames["kd"] == DAMPING_KD).all(axis=1)
+        & (frames["dq"] == 0.0).all(axis=1)
+        & (frames["tau"] == 0.0).all(axis=1)
+        & np.isfinite(frames["q"]).all(axis=1)
+    )
+
+
+def is_stiff(frames: NDArray[Any]) -> NDArray[np.bool_]:
+    """Anything that pulls; shape (frames,)."""
+    return (frames["kp"] != 0.0).any(axis=1) | (frames["tau"] != 0.0).any(axis=1)

@@ -1,0 +1,245 @@
+"""Every check of the loop: its fault is made at the robot or inside the process, and the robot's own log decides."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import pytest
+from disturbed import disturbed, plan, promise
+
+from collect import recording
+from collect.channels import GAP
+from collect.safety import CHECKS
+
+HELD_UP = ["STOP L1 ", "STOP L12 ", "did not beat", "never moved"]
+pytestmark = [pytest.mark.dds, pytest.mark.flaky(reruns=2, only_rerun=HELD_UP)]
+
+# Code of the check, what is done to the robot, and by when the robot must have been damped [s].
+AT_THE_ROBOT = [
+    ("L1", ["silent 0.5"], 0.025),
+    ("L2", ["tick 340"], 0.005),
+    ("L2", ["tick -200"], 0.005),
+    ("L2", ["thin 2 1"], 0.030),
+    ("L3", ["freeze 0.5"], 0.055),
+    ("L4", ["set FL_thigh.dq nan 0.5"], 0.010),
+    ("L4", ["set FL_thigh.q 1e9 0.5"], 0.010),
+    ("L4", ["set RR_calf.tau_est inf 0.5"], 0.010),
+    ("L5", ["corrupt 0.5 1"], 0.030),
+    ("L6", ["set RR_calf.q -2.65 0.5", "set RR_calf.dq -9.1 0.5"], 0.008),
+    ("L7", ["set RL_thigh.dq 23.1 0.5"], 0.008),
+    ("L8", ["set FR_thigh.tau_est 23 0.5"], 0.205),
+    ("L9", ["set RL_hip.temperature 85 0.5"], 0.010),
+    ("L9", ["set RL_hip.temperature 255 0.5"], 0.010),
+    ("L9", ["set RL_hip.temperature 0 0.5"], 0.010),
+    ("L10", ["set FR_calf.mode 0 0.5"], 0.010),
+    ("L10", ["ramp FR_calf.lost 200 0.5"], 0.035),
+    ("L11", ["select normal"], 0.015),
+    ("L16", ["set wireless_remote.2 32 0.5", "set wireless_remote.3 2 0.5"], 0.010),
+    ("L17", ["set imu_state.rpy.0 0.6 0.5"], 0.010),
+    ("L17", ["set imu_state.accelerometer.2 40 0.5"], 0.010),
+]
+FAULT = "import collect.{module} as m\n{code}\n"
+# The same for what goes wrong inside the process; the event is when the patched code first misbehaves.
+INSIDE = [
+    ("L13", "pace", "m.Pace.advance = late(m.Pace.advance, ZeroDivisionError)"),
+    ("L13", "observer", "m.Observer.observe = late(m.Observer.observe, KeyError)"),
+    ("L13", "journal", "m.Journal.append = late(m.Journal.append, MemoryError)"),
+    ("L13", "control", "m.tripped = late(m.tripped, ValueError)"),
+    ("L13", "control", "m.Control._log = late(m.Control._log, Custom)"),
+    ("L14", "control", "spoil(float('nan'))"),
+    ("L14", "control", "spoil(1e39)"),
+    ("L15", "control", "m.CommandFrame.seal = late(m.CommandFrame.seal, RuntimeError)"),
+    ("L20", "control", "m.Control._look_around = hurry(m.Control._look_around)"),
+]
+HELPERS = """
+import time
+class Custom(Exception): pass
+def note():
+    import os
+    path = "{event}"
+    if not os.path.exists(path):
+        open(path, "w").write(repr(time.monotonic()))
+def late(function, error, calls=900):
+    count = [0]
+    def wrapped(*a, **k):
+        count[0] += 1
+        if count[0] == calls:
+            note()
+            raise error("injected")
+        return function(*a, **k)
+    return wrapped
+def spoil(value):
+    compose = motion.compose
+    def wrapped(plan, q):
+        import numpy as np
+        program = compose(plan, q)
+        with np.errstate(over="ignore"):
+            program.q_target[900] = value
+        command = m.Control._command
+        def noted(self, row):
+            if row >= 900: note()
+            return command(self, row)
+        m.Control._command = noted
+        return program
+    motion.compose = wrapped
+def hurry(function):
+    def wrapped(self, now, row):
+        if self.progress.rows == 900:
+            note()
+            self._began -= 100.0
+        return function(self, now, row)
+    return wrapped
+import collect.motion as motion
+"""
+
+
+HANGING = """
+import os, time
+import collect.safety
+collect.safety.BEHIND = 1.0
+os.fdatasync = lambda file: time.sleep(15.0 if os.path.exists({sick!r}) else 0.0)
+"""
+FAILING = """
+import os, time
+real = os.fdatasync
+def fdatasync(file):
+    if os.path.exists({sick!r}):
+        raise OSError(5, "Input/output error")
+    return real(file)
+os.fdatasync = fdatasync
+"""
+
+
+def stopped(session, code: str, event: float, *, exits=(3,)) -> float:
+    """What holds after every stop; the delay from the event to damping [s]."""
+    assert session.wait() in exits, session.errors
+    assert f"STOP {code} " in session.errors
+    assert session.oracle.stiff_after_damping(event) == 0
+    assert session.oracle.damping_frames(event) >= 400
+    assert session.oracle.ends_in_damping()
+    sealed = recording.read(session.recording)
+    assert sealed.attributes["stop_code"] == code
+    assert len(sealed) > 100
+    return session.oracle.damping_delay(event)
+
+
+@pytest.mark.parametrize(("code", "lines", "bound"), AT_THE_ROBOT, ids=lambda value: str(value))
+def test_a_fault_at_the_robot_stops_the_session(code, lines, bound, disturbed, promise):
+    session = disturbed(after=1.2)
+    event = session.fault(*lines)
+    exits = (3, 6) if code in ("L2", "L3", "L4", "L6", "L7", "L11") else (3,)
+    promise(code, "; ".join(lines), bound, stopped(session, code, event, exits=exits))
+
+
+@pytest.mark.parametrize(("code", "module", "change"), INSIDE, ids=lambda value: str(value)[:40])
+def test_a_fault_inside_stops_the_session(code, module, change, disturbed, promise, tmp_path):
+    noted = tmp_path / "event"
+    session = disturbed(patch=HELPERS.replace("{event}", str(noted)) + FAULT.format(module=module, code=change))
+    session.wait()
+    promise(code, change.split("=")[-1].strip(), 0.004, stopped(session, code, float(noted.read_text())))
+
+
+def test_a_joint_that_is_held_fast_stops_the_session(disturbed, promise):
+    """L8: from a third of a radian off its target on, a tenth of a second."""
+    session = disturbed(after=0.0)
+    event = session.fault("stick FR_thigh 20")
+    assert session.wait() == 3, session.errors
+    assert "STOP L8 FR_thigh" in session.errors
+    stopped(session, "L8", event)
+    sealed = recording.read(session.recording)
+    blocked = abs(sealed.q_target[:, 1] - sealed.q[:, 1]) > 0.35
+    promise("L8", "stick FR_thigh", 0.105, np.count_nonzero(blocked) * 0.002)
+
+
+def test_a_warm_motor_goes_home_first(disturbed, promise):
+    """L9: at 75 °C along a ramp to where it began, in three seconds, then damping."""
+    session = disturbed(before=("set RL_hip.temperature 57 60",), after=1.0)
+    event = session.fault("ramp RL_hip.temperature 2 60") + (75.0 - 57.0) / 2.0
+    promise("L9", "ramp to 75 °C", 3.1, stopped(session, "L9", event))
+    assert "went home" in session.errors
+    assert returned(session)
+
+
+def test_a_slow_disk_goes_home_and_never_delays_the_loop(disturbed, tmp_path):
+    """L18: rows are in memory; that the disk does not take them is no reason to drop the legs."""
+    sick = tmp_path / "sick"
+    session = disturbed(patch=HANGING.format(sick=str(sick)), after=1.0)
+    sick.touch()
+    event = time.monotonic()
+    # Closing the journal waits for the disk as well; the robot has long been damped by then.
+    assert session.wait(90) == 3, session.errors
+    stopped(session, "L18", event)
+    assert "disk behind by 1.0 s" in session.errors
+    assert returned(session)
+    sealed = recording.read(session.recording)
+    assert np.diff(sealed.time).max() < 0.008
+
+
+def test_a_disk_that_fails_goes_home(disturbed, tmp_path):
+    """L18: what is in memory is sealed all the same."""
+    sick = tmp_path / "sick"
+    session = disturbed(patch=FAILING.format(sick=str(sick)), after=1.0)
+    sick.touch()
+    stopped(session, "L18", time.monotonic())
+    assert "Input/output error" in session.errors
+    assert returned(session)
+
+
+def returned(session) -> bool:
+    """Whether the last stiff target is where the first one was."""
+    frames = session.oracle.frames()
+    targets = frames["q"][is_stiff(frames)]
+    return bool(abs(targets[-1] - targets[0]).max() < 0.02)
+
+
+PASSED = [
+    ("silence of 12 ms", ["silent 0.012"]),
+    ("clock ahead by 10 ms", ["tick 10"]),
+    ("one sample that is no number", ["set FL_thigh.dq nan 0.002"]),
+    ("states twice", ["twice 0.2"]),
+    ("one in a hundred corrupt", ["corrupt 0.01 1"]),
+    ("clock wraps", ["tick_is 4294967000"]),
+    ("remote control's other buttons", ["set wireless_remote.2 255 0.1", "set wireless_remote.3 253 0.1"]),
+]
+
+
+def test_what_is_no_reason_to_stop(disturbed):
+    """All in one session: each is borne, and what is missing is flagged, not filled in."""
+    session = disturbed(after=0.5)
+    for name, lines in PASSED:
+        session.fault(*lines)
+        time.sleep(0.5)
+        assert session.session.poll() is None, (name, session.wait(), session.errors)
+    assert session.wait() == 0, session.errors
+    sealed = recording.read(session.recording)
+    assert sealed.attributes["state"] == "complete"
+    assert (sealed.flags & GAP).any()
+    assert abs(sealed.dq).max() < 60.0
+
+
+@pytest.mark.parametrize(("seconds", "ends"), [(0.005, 0), (0.013, 3)])
+def test_a_loop_that_slept(seconds, ends, disturbed):
+    """L12: 5 ms are borne, without a burst of commands; after 13 ms it damps as soon as it wakes."""
+    session = disturbed(after=1.0)
+    control, event = session.control, time.monotonic()
+    os.kill(control, signal.SIGSTOP)
+    time.sleep(seconds)
+    os.kill(control, signal.SIGCONT)
+    awake = time.monotonic()
+    assert session.wait() == ends, session.errors
+    if ends:
+        assert "STOP L12 control loop slept" in session.errors
+        assert session.oracle.damping_delay(event) - (awake - event) < 0.01 + 0.03
+        assert session.oracle.stiff_after_damping(event) == 0
+    frames = session.oracle.frames()
+    burst = frames[(frames["heard"] > event) & (frames["heard"] < event + 0.05)]
+    assert len(burst) <= 28
+
+
+def test_every_check_is_walked():
+    """A check of the table without a fault here would be a claim."""
+    tested = {code for code, *_ in AT_THE_ROBOT + INSIDE} | {"L12", "L18"}
+    elsewhere = {"S2", "S4", "S7"}  # test_deaths.py
+    assert {check.code for check in CHECKS} == tested | elsewhere

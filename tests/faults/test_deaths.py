@@ -1,0 +1,263 @@
+"""Whatever dies, hangs or is interrupted, the robot receives damping, and then nothing stiff."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import pytest
+from conftest import ROOT, verb
+from disturbed import KILLS, SLACK, disturbed, plan, promise
+
+from collect import journal, recording
+from collect.joints import LOWER, UPPER
+
+HELD_UP = ["STOP L1 ", "STOP L12 ", "did not beat for 2", "never moved"]
+pytestmark = [pytest.mark.dds, pytest.mark.flaky(reruns=2, only_rerun=HELD_UP)]
+SILENCES = ["hold_target", "hold_torque", "damp"]
+MOMENTS = [random.Random(k).uniform(0.2, 4.0) for k in range(KILLS)]
+"""After the first stiff command: in the ramp and in the chirp [s]."""
+KILLED = [(SILENCES[k % 3], moment) for k, moment in enumerate(MOMENTS)]
+
+
+def left_running(*pids: int) -> list[int]:
+    """Which of these processes still exist, zombies aside, a moment after they should have gone."""
+    time.sleep(0.2)
+    return [pid for pid in pids if _state(pid) not in ("gone", "Z")]
+
+
+def _state(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return "gone"
+
+
+def recovered(session) -> int:
+    """Rows of the recording that `recover` makes of what an interrupted session left."""
+    done = verb("collect", "recover", session.journal)
+    assert done.returncode == 0, done.stderr
+    return len(recording.read(session.recording))
+
+
+@pytest.mark.parametrize(("silence", "moment"), KILLED)
+def test_s5_control_is_killed(silence, moment, disturbed, promise, tmp_path):
+    """The guard damps, the legs do not reach their end stops, and the journal is whole."""
+    truth = tmp_path / "truth.h5"
+    session = disturbed("--on-silence", silence, "--truth", str(truth), after=moment)
+    control = session.control
+    event = time.monotonic()
+    os.kill(control, signal.SIGKILL)
+    assert session.wait() == 6
+    assert "GUARD: control process was killed by SIGKILL. Damping sent. The robot is still." in session.errors
+    assert "python -m collect recover" in session.errors
+    assert session.oracle.stiff_after_damping(event) == 0
+    assert session.oracle.damping_frames(event) >= 400
+    assert session.oracle.ends_in_damping()
+    assert not left_running(control, session.session.pid)
+    rows = recovered(session)
+    frames = session.oracle.frames()
+    sent = int((frames["heard"] < event).sum())
+    assert rows >= sent - 12  # a command is sent for every row but those of the last moment
+    session.robot.send_signal(signal.SIGTERM)
+    session.robot.wait(10)
+    with h5py.File(truth) as file:
+        q = file["rows"]["q"]
+    assert (q > LOWER - 0.09).all()
+    assert (q < UPPER + 0.09).all()
+    promise("S5", f"SIGKILL of control, {silence}", 0.010, session.oracle.damping_delay(event))
+
+
+CRASHES = {
+    "abort": "os.abort()",
+    "null pointer": "__import__('ctypes').string_at(0)",
+    "exit": "os._exit(0)",
+}
+
+
+@pytest.mark.parametrize("crash", CRASHES)
+def test_s5_control_crashes(crash, disturbed, promise, tmp_path):
+    """Also an end with code 0 is no end while the robot is in its hands."""
+    noted = tmp_path / "event"
+    patch = f"""
+import os, time, collect.pace as m
+advance, count = m.Pace.advance, [0]
+def crash(self, tick, now):
+    count[0] += 1
+    if count[0] == 900:
+        open({str(noted)!r}, "w").write(repr(time.monotonic()))
+        {CRASHES[crash]}
+    return advance(self, tick, now)
+m.Pace.advance = crash
+"""
+    session = disturbed(patch=patch, after=0.0)
+    assert session.wait() == 6, session.errors
+    event = float(noted.read_text())
+    assert session.oracle.stiff_after_damping(event) == 0
+    assert session.oracle.ends_in_damping()
+    promise("S5", f"control crashes: {crash}", 0.010 if crash == "exit" else 0.1, session.oracle.damping_delay(event))
+
+
+@pytest.mark.parametrize(("silence", "moment"), KILLED)
+def test_s6_control_hangs(silence, moment, disturbed, promise):
+    """The guard damps and kills it, so that it cannot wake up and send a stiff frame."""
+    session = disturbed("--on-silence", silence, after=moment)
+    control, event = session.control, time.monotonic()
+    os.kill(control, signal.SIGSTOP)
+    time.sleep(0.1)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(control, signal.SIGCONT)
+    assert session.wait() == 6
+    assert "GUARD: control process did not beat for" in session.errors
+    assert session.oracle.stiff_after_damping(event) == 0
+    assert session.oracle.ends_in_damping()
+    assert not left_running(control)
+    recovered(session)
+    promise("S6", f"SIGSTOP of control, {silence}", 0.025, session.oracle.damping_delay(event))
+
+
+def test_s7_the_guard_is_killed(disturbed, promise):
+    """Control damps by itself; the journal is complete and is sealed by hand, for the guard would have sealed it."""
+    session = disturbed(after=1.0)
+    control, event = session.control, time.monotonic()
+    session.session.kill()
+    assert session.wait() == -signal.SIGKILL
+    deadline = time.monotonic() + 10.0
+    while left_running(control) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not left_running(control)
+    assert "STOP S7 guard died" in session.errors
+    assert session.oracle.stiff_after_damping(event) == 0
+    assert session.oracle.damping_frames(event) >= 400
+    assert session.oracle.ends_in_damping()
+    assert recovered(session) > 300
+    assert recording.read(session.recording).attributes["stop_code"] == "S7"
+    promise("S7", "SIGKILL of the guard", 0.005, session.oracle.damping_delay(event))
+
+
+@pytest.mark.parametrize("silence", SILENCES)
+def test_s8_everything_on_the_pc_dies_and_the_on_board_guard_damps(silence, domain, disturbed, promise):
+    """As when the PC loses power: only the guard on the robot's own computer is left."""
+    command = [sys.executable, "-m", "collect", "guard", "--interface", "lo", "--domain", str(domain)]
+    guard = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    try:
+        assert "on-board guard ready" in guard.stderr.readline()
+        session = disturbed("--on-silence", silence, after=1.5)
+        control, event = session.control, time.monotonic()
+        session.session.kill()
+        os.kill(control, signal.SIGKILL)
+        session.wait()
+        line = guard.stderr.readline()
+        assert "GUARD: no command for" in line
+        assert "The robot is still." in line
+        assert session.oracle.stiff_after_damping(event) == 0
+        assert session.oracle.ends_in_damping()
+        promise("S8", f"PC dies, on-board guard, {silence}", 0.055, session.oracle.damping_delay(event))
+    finally:
+        guard.send_signal(signal.SIGTERM)
+        assert guard.wait(10) == 0
+        guard.stderr.close()
+
+
+def test_s8_the_on_board_guard_bears_a_whole_session(domain, disturbed):
+    """It neither disturbs nor fires: the last frame of a session is damping, after which silence is right."""
+    command = [sys.executable, "-m", "collect", "guard", "--interface", "lo", "--domain", str(domain)]
+    guard = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    try:
+        assert "on-board guard ready" in guard.stderr.readline()
+        session = disturbed(after=0.0)
+        assert session.wait() == 0, session.errors
+        time.sleep(0.3)
+    finally:
+        guard.send_signal(signal.SIGTERM)
+        _, said = guard.communicate(timeout=10)
+    assert "GUARD" not in said
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT], ids=lambda n: n.name)
+def test_s2_s4_a_signal_damps(number, disturbed, promise):
+    """At once; the recording is sealed and says why it is short."""
+    session = disturbed(after=0.8)
+    event = time.monotonic()
+    session.session.send_signal(number)
+    assert session.wait() == 4, session.errors
+    code = "S2" if number == signal.SIGINT else "S4"
+    assert f"STOP {code} " in session.errors
+    assert session.oracle.stiff_after_damping(event) == 0
+    assert session.oracle.damping_frames(event) >= 400
+    assert recording.read(session.recording).attributes["stop_code"] == code
+    promise(code, number.name, 0.008, session.oracle.damping_delay(event))
+
+
+@pytest.mark.parametrize("moment", [random.Random(k).uniform(0.3, 12.0) for k in range(KILLS)])
+def test_s2_ctrl_c_at_any_moment(moment, disturbed):
+    """Before, in and after motion: the exit code is 4 or, if all was done, 0; whatever moved was damped last."""
+    session = disturbed(moving=False)
+    time.sleep(moment)
+    session.session.send_signal(signal.SIGINT)
+    assert session.wait() in (0, 4, -signal.SIGINT, 130), session.errors
+    assert "Traceback" not in session.errors
+    frames = session.oracle.frames()
+    assert len(frames) == 0 or session.oracle.ends_in_damping()
+    assert not session.journal.exists()
+
+
+def test_s3_an_impatient_operator_cuts_the_wait_but_not_the_damping(disturbed):
+    """Five times Ctrl-C in 200 ms: at least 100 ms of damping, and the data is kept."""
+    session = disturbed(after=0.8)
+    event = time.monotonic()
+    for _ in range(5):
+        session.session.send_signal(signal.SIGINT)
+        time.sleep(0.04)
+    assert session.wait() == 6, session.errors
+    assert "NOT confirmed still" in session.errors
+    assert session.oracle.stiff_after_damping(event) == 0
+    assert 40 <= session.oracle.damping_frames(event) < 400
+    assert recording.read(session.recording).attributes["stop_code"] == "S2"
+
+
+def test_s4_the_terminal_is_closed(plan, domain, virtual_go2, tmp_path):
+    """An ssh connection that is lost: SIGHUP to the session, whose control process is out of the terminal's reach."""
+    virtual_go2()
+    command = [sys.executable, "-m", "collect", "run", str(plan), "--interface", "lo", "--domain", str(domain)]
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(ROOT)
+        os.execv(sys.executable, [*command, "--out", str(tmp_path), "--session", "s"])
+    deadline = time.monotonic() + 30.0
+    while not (tmp_path / "s.journal").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(1.5)
+    os.close(terminal)
+    _, status = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 4
+    assert recording.read(tmp_path / "s.h5").attributes["stop_code"] == "S4"
+
+
+def test_s9_stopped_is_said_only_of_a_robot_that_was_seen_still(disturbed):
+    """States end with the stop: nobody knows what the legs do."""
+    session = disturbed(after=0.8)
+    session.fault("silent 20")
+    assert session.wait() == 6, session.errors
+    assert "Robot NOT confirmed still: cut power." in session.errors
+    assert "The robot is still" not in session.errors
+    assert session.oracle.ends_in_damping()
+
+
+def test_s1_a_whole_session_ends_in_damping(disturbed):
+    """More than a second of it, and the last frame."""
+    session = disturbed(after=0.0)
+    assert session.wait() == 0, session.errors
+    frames = session.oracle.frames()
+    last_stiff = frames["heard"][(frames["kp"] != 0.0).any(axis=1)][-1]
+    assert session.oracle.damping_frames(last_stiff) >= 450
+    assert session.oracle.ends_in_damping()
+    assert not session.journal.exists()
