@@ -50,7 +50,7 @@ class Observer:
         return None if good else "numbers"
 
     def timing(self, step: int, gap: bool, late: bool) -> None:
-        """Take over the robot's clock since the row before [ms], whether that is a gap, and whether the loop was late."""
+        """Take over one row's step of the robot's clock [ms], whether that is a gap, and whether the loop was late."""
         self._gaps.add(gap)
         self._late.add(late)
         self.watch.tick_step, self.watch.gaps, self.watch.late_rows = step, self._gaps.sum, self._late.sum

@@ -6,8 +6,10 @@ import os
 import signal
 import time
 
+import numpy as np
 import pytest
 from disturbed import disturbed, plan, promise
+from oracle import is_stiff
 
 from collect import recording
 from collect.channels import GAP
