@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TextIO
 
 from collect.control import Progress
 from collect.pace import PERIOD
@@ -26,10 +28,17 @@ def live_line(progress: Progress, program: Program, segments: list[str]) -> Iter
         thread.join(1.0)
 
 
-def say(text: str) -> None:
-    """A line for the operator, at once."""
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()
+def say(text: str, stream: TextIO | None = None) -> None:
+    """A line for the operator, at once; a terminal that is gone, as when ssh is cut, is no reason to fail."""
+    _write((text + "\n"), stream or sys.stderr)
+
+
+def _write(text: str, stream: TextIO) -> None:
+    try:
+        stream.write(text)
+        stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # what is left in its buffer goes there at the end
 
 
 def _show(progress: Progress, program: Program, segments: list[str], done: threading.Event) -> None:
@@ -45,7 +54,6 @@ def _show(progress: Progress, program: Program, segments: list[str], done: threa
             f"{progress.row * PERIOD:6.1f} / {total:.1f} s  {name:<20} {rate:5.0f} Hz  "
             f"worst late {progress.worst_late * 1e3:4.1f} ms  hottest {progress.hottest} °C"
         )
-        sys.stderr.write(f"\r{text}\x1b[K" if tty else f"{text}\n")
-        sys.stderr.flush()
+        _write(f"\r{text}\x1b[K" if tty else f"{text}\n", sys.stderr)
     if tty:
-        sys.stderr.write("\n")
+        _write("\n", sys.stderr)

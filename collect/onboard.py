@@ -1,6 +1,7 @@
 """`python -m collect guard`: on the robot's own computer, for when the PC or the cable dies.
 
-It listens to rt/lowcmd. Once it has heard a stiff command, silence means that nobody is in control any more.
+It listens to rt/lowcmd. A commander that begins with damping, as a session does, and then commands anything stiff must
+not fall silent before it damps again: if it does, nobody is in control any more. The motion program never damps so.
 """
 
 from __future__ import annotations
@@ -18,15 +19,16 @@ from collect.joints import N_JOINTS
 from collect.link import LOWCMD, LOWSTATE, OTHERS_COMMANDS_QOS, Inbox, Link
 from collect.messages import LowCmd, LowState, crc32
 from collect.realtime import GUARD, realtime
+from collect.safety import DAMPING_KD
 
 SILENCE = 0.05
 """Commands come every 2 ms; a PC that is only late is stopped by its own checks before this [s]."""
 
 
 def run(interface: str, domain: int, silence: float = SILENCE) -> None:
-    """Watch until SIGINT, SIGTERM or SIGHUP; damp when stiff commands stop coming.
+    """Watch until SIGINT, SIGTERM or SIGHUP; damp when a session's stiff commands stop coming.
 
-    Having damped it is latched: it answers every further stiff command with damping until it is started anew.
+    Having damped it is latched: it answers every further one with damping until it is started anew.
 
     Args:
         interface: of the robot's computer that the commands come in by.
@@ -46,11 +48,17 @@ def run(interface: str, domain: int, silence: float = SILENCE) -> None:
         message = damping.frame(np.zeros(N_JOINTS)).seal()
         _say(f"on-board guard ready on {interface}, domain {domain}: damps after {silence * 1e3:.0f} ms of silence")
         stiff, heard, latched = False, time.monotonic(), False
+        sessions: set[int] = set()  # writers that have damped
         while not stopping:
             received = commands.take(silence / 5)
             now = time.monotonic()
             for one in received:
-                stiff, heard = is_stiff(one.record), now
+                sender = one.sample_info.publication_handle
+                if is_damping(one.record):
+                    sessions.add(sender)
+                    stiff = False
+                elif sender in sessions:
+                    stiff, heard = True, now
             if not stiff or (now - heard <= silence and not latched):
                 continue
             latched, stiff = True, False
@@ -58,10 +66,11 @@ def run(interface: str, domain: int, silence: float = SILENCE) -> None:
             _say(f"GUARD: no command for {(now - heard) * 1e3:.0f} ms. Damping sent. " + words(still))
 
 
-def is_stiff(command: NDArray[Any]) -> bool:
-    """Whether a LowCmd record, valid by its CRC, holds any joint with a position gain or a torque."""
+def is_damping(command: NDArray[Any]) -> bool:
+    """Whether a LowCmd record, valid by its CRC, damps all joints as a session does and holds none."""
     motors = command["motor_cmd"][:N_JOINTS]
-    return bool(motors["kp"].any() or motors["tau"].any()) and crc32(command) == int(command["crc"])
+    damps = (motors["kd"] == DAMPING_KD).all() and not (motors["kp"].any() or motors["tau"].any())
+    return bool(damps) and crc32(command) == int(command["crc"])
 
 
 def words(still: bool) -> str:

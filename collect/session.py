@@ -82,7 +82,7 @@ def _end(ending: Ending, journal: Path) -> int:
             fix = f"{error.fix}, then python -m collect recover {journal}"
             say(f"error: {UserError(what, where=str(journal), fix=fix)}")
             return INCOMPLETE
-    print(f"sealed {path}")  # noqa: T201, what was asked for
+    say(f"sealed {path}", sys.stdout)
     return ending.status if ending.status >= 0 else INCOMPLETE
 
 
