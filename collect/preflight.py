@@ -18,16 +18,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from collect import computer, sealing
+from collect import computer, damping, sealing
 from collect.errors import UserError
 from collect.host_verdicts import HANGING
 from collect.joints import N_JOINTS
 from collect.link import LOOPBACK, LOWCMD, LOWSTATE, OTHERS_COMMANDS_QOS, Inbox, Link
-from collect.messages import SERVO, CommandFrame, LowCmd, LowState, crc32
+from collect.messages import SERVO, LowCmd, LowState, crc32
 from collect.plan import RATE
 from collect.readiness import Stage, tripped
 from collect.robot_verdicts import FIRST_STATE, RATE_RANGE, frozen
-from collect.safety import DAMPING_KD
 from collect.survey import Survey
 from collect.switcher import PATIENCE, MotionSwitcher
 
@@ -109,7 +108,7 @@ def confirm_hanging(interface: str, *, simulator: bool) -> None:
             f"cable dies, the robot may hold its last command. Type {HANGING} to release its motion service and move: "
         )
         sys.stderr.flush()
-        answer = sys.stdin.readline().strip()
+        answer = sys.stdin.readline().strip() if sys.stdin else ""  # None where standard input is closed
     _refuse(Survey(interface=interface, simulator=simulator, answer=answer), "standard input", "operator")
 
 
@@ -167,7 +166,7 @@ def _refuse(survey: Survey, where: str, *stages: Stage, missing: frozenset[str] 
     """
     notes = []
     for check, measured in tripped(survey, *stages, missing=missing):
-        if check.refuses:
+        if check.reaction == "refuse":
             raise UserError(f"{check.code} {measured}", where=where, fix=check.fix)
         notes.append(f"note {check.code}: {measured}; {check.fix}")
     return notes
@@ -223,8 +222,7 @@ def _damp(
     survey: Survey, link: Link, states: Inbox, commands: Inbox, seconds: float, missing: frozenset[str]
 ) -> Survey:
     """Watch the robot as the loop will, with the same work per tick, but answer every state with damping."""
-    writer, frame = link.writer(LOWCMD, LowCmd), CommandFrame()
-    frame.kd[:] = DAMPING_KD
+    writer, frame = link.writer(LOWCMD, LowCmd), damping.frame(np.zeros(N_JOINTS))
 
     def answer(state: NDArray[Any]) -> None:
         q = state["motor_state"]["q"][:N_JOINTS]

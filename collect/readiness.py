@@ -31,8 +31,8 @@ class Check:
     """What was measured, and the limit, in words when it trips, else None."""
     fix: str
     """What the user can do."""
-    refuses: bool = True
-    """Whether it refuses; else it is a note to the user."""
+    reaction: Literal["refuse", "note"] = "refuse"
+    """A note is told and nothing else."""
 
     @property
     def name(self) -> str:
@@ -59,9 +59,9 @@ CHECKS: tuple[Check, ...] = (
     Check("P16", "aborting versions", "computer", "versions that are known to abort together", "", host.aborting,
           _PYTHON),
     Check("P16", "tested versions", "computer", "versions that were not tested together", "", host.untested, _PYTHON,
-          refuses=False),
+          reaction="note"),
     Check("P16", "date", "computer", "this computer's clock is not synchronised", "", host.clock_of_ours,
-          "the date in the recording may be wrong, its times are not", refuses=False),
+          "the date in the recording may be wrong, its times are not", reaction="note"),
     Check("P10", "operator", "operator", f"the operator does not type {host.HANGING}", "", host.hanging,
           f"hang it, then type {host.HANGING}"),
     Check("P2", "contact", "contact", f"no rt/lowstate within {robot.FIRST_STATE:.0f} s", "", robot.first_state,

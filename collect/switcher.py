@@ -21,7 +21,7 @@ SERVICE = "rt/api/motion_switcher"
 CHECK_MODE, RELEASE_MODE = 1001, 1003
 CALL_TIMEOUT = 2.0
 """How long one call may take, discovery included [s]."""
-RELEASES, PATIENCE = 3, 2.5
+RELEASES, PATIENCE = 3, 2.0
 """Release is asked for this often, this long apart: with all else a preflight takes at most 15 s [s]."""
 
 SERVICE_QOS = Qos(Policy.Reliability.Reliable(duration(seconds=1)), Policy.History.KeepLast(10))
