@@ -1,10 +1,11 @@
 """The preflight's table on its own: quiet on a healthy robot, each check trips on its own fault, and so does NaN."""
 
 import dataclasses
-from pathlib import Path
+from runpy import run_path
 
 import numpy as np
 import pytest
+from conftest import ROOT
 from surveys import N, healthy
 
 from collect.computer import Interface
@@ -175,8 +176,16 @@ def test_a_simulator_goes_without_what_it_lacks():
 
 def test_tested_versions_are_those_of_the_constraints():
     """Every version that is pinned for a package of the table is in the table, and nothing else but Python's."""
-    lines = (Path(__file__).parent.parent / "constraints.txt").read_text().splitlines()
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
     pins = [line.split(";")[0].strip().split("==") for line in lines if "==" in line and not line.startswith("#")]
     for package, versions in TESTED.items():
         if package != "python":
             assert set(versions) <= {version for name, version in pins if name == package}
+
+
+def test_every_check_has_a_mutant():
+    """Which removes it and nothing else."""
+    mutants = run_path(str(ROOT / "tests" / "faults" / "mutants_preflight.py"))["MUTANTS"]
+    assert sorted(promise for promise, *_ in mutants) == sorted(check.code for check in CHECKS)
+    for _, file, text, _, _ in mutants:
+        assert (ROOT / file).read_text().count(text) == 1, text
