@@ -271,15 +271,15 @@ class TestSecondCommander:
 @covers("P15 loop")
 @pytest.mark.usefixtures("nothing_stiff")
 def test_a_loop_that_is_held_up_is_refused(go2, refused, tmp_path):
-    """Stopped for 4 ms again and again while the robot is damped."""
+    """Stopped for some milliseconds again and again while the robot is damped."""
     child = refusing.start(tmp_path, refusing.robot, go2.domain)
     go2.until_damped(child)
     with contextlib.suppress(ProcessLookupError):  # until it ends
         while child.process.is_alive():
             os.kill(child.process.pid, signal.SIGSTOP)
-            time.sleep(0.004)
+            time.sleep(0.0025)
             os.kill(child.process.pid, signal.SIGCONT)
-            time.sleep(0.02)
+            time.sleep(0.015)
     refused(child, "P15 loop", r"loop self-test: worst \d+\.\d ms late \(8\), \d+\.\d% of ticks over 1 ms \(2%\)")
 
 
