@@ -92,9 +92,9 @@ def disk(target: Path, rows: int) -> Disk:
 
     Room for three times the session and 200 MB: journal, recording, and the recording's copy under another name.
     """
-    folder = next(parent for parent in target.absolute().parents if parent.exists())
     needed = 3.0 * rows * ROW.itemsize + 200e6
     try:
+        folder = next(parent for parent in target.absolute().parents if parent.exists())
         room = os.statvfs(folder)
         free = float(room.f_bavail * room.f_frsize)
         taken = [path for path in (target, target.with_suffix(SUFFIX)) if path.exists()]

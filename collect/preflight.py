@@ -30,10 +30,10 @@ from collect.robot_verdicts import FIRST_STATE, RATE_RANGE, frozen
 from collect.survey import Survey
 from collect.switcher import PATIENCE, MotionSwitcher
 
-LISTEN = 2.0
-"""How long states and foreign commands are watched [s]."""
+LISTEN = 1.0
+"""How long states and foreign commands are watched before anything is sent [s]."""
 DAMPED = 1.0
-"""How long the robot is damped to see that the loop keeps time and the motors obey [s]."""
+"""How long they are watched on while the robot is damped, to see that the loop keeps time and the motors obey [s]."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,6 +141,7 @@ def preflight(
         survey = _release(survey, MotionSwitcher(link, where), patience)
         _refuse(survey, where, "service")
         time.sleep(0.05)  # its last commands are on their way
+        commands.take()
     survey = _listen(survey, link, states, commands, listen)
     missing = _missing(survey) if simulator else frozenset()
     survey = replace(survey, intact=survey.intact | ("crc" in missing))
@@ -193,8 +194,7 @@ def _listen(
 ) -> Survey:
     """Watch the robot: states with their receive times, commands of others; every state is answered."""
     times, records, intact, heard = [], [], [], Counter[int]()
-    while states.take() or commands.take():
-        pass  # what came while nobody listened
+    states.take()  # what came while nobody listened; one take empties a reader
     start = now = time.monotonic()
     while now - start < seconds:
         received = states.take(0.01)

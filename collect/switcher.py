@@ -21,6 +21,8 @@ SERVICE = "rt/api/motion_switcher"
 CHECK_MODE, RELEASE_MODE = 1001, 1003
 CALL_TIMEOUT = 2.0
 """How long one call may take, discovery included [s]."""
+ASK_AGAIN = 0.5
+"""Until a question is asked again [s]."""
 RELEASES, PATIENCE = 3, 2.0
 """Release is asked for this often, this long apart: with all else a preflight takes at most 15 s [s]."""
 
@@ -83,15 +85,20 @@ class MotionSwitcher:
         return Release(released, active, tries, code)
 
     def _call(self, api: int) -> tuple[int, str]:
-        """One call: status code and data of its answer. It waits for the service to be discovered."""
+        """One call: status code and data of its answer.
+
+        A question is asked again until it is answered: the service may hear it before it has discovered who asks, and
+        answer to nobody. A release is asked for once; by then an answer has come.
+        """
         deadline = time.monotonic() + CALL_TIMEOUT
         identity = time.monotonic_ns()
         message = request(identity, api, "{}")
-        while time.monotonic() < deadline and not self._requests.get_matched_subscriptions():
-            time.sleep(0.01)
-        self._requests.write(message)
-        while time.monotonic() < deadline:
-            for answer in self._answers.take(0.1):
+        again = 0.0
+        while (now := time.monotonic()) < deadline:
+            if now >= again and self._requests.get_matched_subscriptions():
+                self._requests.write(message)
+                again = now + ASK_AGAIN if api == CHECK_MODE else deadline
+            for answer in self._answers.take(0.02):
                 if answer.header.identity.id == identity:
                     return answer.header.status.code, str(answer.data)
         raise self._trouble(f"did not answer within {CALL_TIMEOUT:.0f} s")

@@ -155,7 +155,9 @@ FAULTS = [
 COVERED.update(name for name, _, _ in FAULTS)
 
 
-@pytest.mark.parametrize(("name", "lines", "words"), FAULTS, ids=[f"{name}: {lines[0]}" for name, lines, _ in FAULTS])
+@pytest.mark.parametrize(
+    ("name", "lines", "words"), FAULTS, ids=[f"{name}-{lines[0]}".replace(" ", "-") for name, lines, _ in FAULTS]
+)
 @pytest.mark.usefixtures("nothing_stiff")
 def test_a_sick_robot_is_refused(name, lines, words, go2, refused, tmp_path):
     """By the check that is for it, with what was measured."""
@@ -342,8 +344,9 @@ class TestComputer:
     def test_interfaces_as_they_come(self, tmp_path):
         """Down, without an address, in another network, and then with the right address beside the wrong one."""
         script = f"""
-import subprocess
+import subprocess, time
 from pathlib import Path
+from collect.computer import interfaces
 from collect.preflight import UserError, check_computer
 def look(name):
     try:
@@ -353,12 +356,17 @@ def look(name):
         print(error.what)
 def ip(words):
     subprocess.run(["ip", *words.split()], check=True)
+def plug_in(words, name):
+    ip(words)
+    deadline = time.monotonic() + 10.0  # the kernel takes its time
+    while time.monotonic() < deadline and not any(one.name == name and one.up for one in interfaces()):
+        time.sleep(0.02)
 ip("link add robot type veth peer name other")
 ip("link set lo up")
 look("robot")
 ip("link set robot up")
 look("robot")
-ip("link set other up")
+plug_in("link set other up", "robot")
 look("robot")
 ip("address add 10.0.0.1/24 dev robot")
 look("robot")
@@ -366,7 +374,7 @@ ip("address add 192.168.123.99/24 dev robot")
 look("robot")
 ip("link set robot down")
 ip("link set robot name <r>")
-ip("link set <r> up")
+plug_in("link set <r> up", "<r>")
 look("<r>")
 """
         unshare = shutil.which("unshare") or pytest.skip("unshare is not installed: no network namespace")
