@@ -117,20 +117,23 @@ def guard(interface: str, domain: int | None = None, silence: float = 0.05) -> i
 
 
 def check(recordings: Sources = (), list: bool = False) -> int:  # the flag is called --list
-    """Verify sealed recordings, or list the checks that stop a session.
+    """Verify sealed recordings, or list the checks that refuse or stop a session.
 
     Args:
         recordings: Files or folders to verify.
         list: Print the safety checks instead.
     """
+    from collect import readiness, safety
     from collect.recording import find, read, sha256_of
-    from collect.safety import CHECKS
 
     if list:
-        table = Table("code", "stops when", "how", "needs")
-        for item in CHECKS:
-            table.add_row(item.code, item.trigger, item.reaction, item.needs)
-        Console().print(table)
+        before = Table("code", "trigger", "reaction", "needs", title="before motion")
+        for first in readiness.CHECKS:
+            before.add_row(first.code, first.trigger, first.reaction, first.needs)
+        during = Table("code", "trigger", "reaction", "needs", title="in motion")
+        for item in safety.CHECKS:
+            during.add_row(item.code, item.trigger, item.reaction, item.needs)
+        Console().print(before, during)
         return 0
     if not recordings:
         raise UserError(

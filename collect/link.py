@@ -7,7 +7,7 @@ import socket
 from dataclasses import dataclass
 from typing import Any
 
-from cyclonedds.builtin import BuiltinDataReader, BuiltinTopicDcpsPublication
+from cyclonedds.builtin import BuiltinDataReader, BuiltinTopicDcpsParticipant, BuiltinTopicDcpsPublication
 from cyclonedds.core import DDSException, InstanceState, ReadCondition, SampleState, ViewState, WaitSet
 from cyclonedds.domain import Domain, DomainParticipant
 from cyclonedds.internal import InvalidSample
@@ -143,6 +143,23 @@ class Link:
             for endpoint in self._publications.read(N=1000)
             if getattr(endpoint, "topic_name", None) == topic and str(endpoint.participant_key) not in ours
         }
+
+    def sender(self, handle: int) -> str:
+        """The participant whose writer has this `sample_info.publication_handle`; empty once it has gone."""
+        for endpoint in self._publications.read(N=1000):
+            if endpoint.sample_info.instance_handle == handle:
+                return str(getattr(endpoint, "participant_key", ""))
+        return ""
+
+    def who(self, participant: str) -> str:
+        """A participant's process in words, as far as its DDS announces it (Cyclone does), else its id."""
+        for one in BuiltinDataReader(self.participant, BuiltinTopicDcpsParticipant).read(N=1000):
+            if str(getattr(one, "key", "")) == participant:
+                names = ("__ProcessName", "__Pid", "__Hostname", "__NetworkAddresses")
+                told = [getattr(one.qos[Policy.Property(name, "")], "value", "unknown") for name in names]
+                program, pid, host, address = ("".join(filter(str.isprintable, value))[:80] for value in told)
+                return f"{program} (pid {pid} on {host}, {address})"
+        return f"participant {participant or 'that has gone'}"
 
     def writers_changed(self) -> bool:
         """Whether a writer of anything has come since `other_writers` was asked; cheap enough for the loop."""

@@ -1,35 +1,39 @@
-"""Before anything moves: is this the robot we think it is, alive, hung, cool and ours alone?"""
+"""Before anything moves: is this the robot we think it is, alive, hung, cool and ours alone?
+
+The preflight measures, stage by stage, and refuses by the first check of `readiness.CHECKS` that trips.
+"""
 
 from __future__ import annotations
 
+import gc
 import sys
 import time
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from collect import computer, damping, sealing
 from collect.errors import UserError
-from collect.joints import LOWER, N_JOINTS, NAMES, UPPER
-from collect.link import LOOPBACK, LOWCMD, LOWSTATE, Inbox, Link
-from collect.messages import LowCmd, LowState, crc32
+from collect.host_verdicts import HANGING
+from collect.joints import N_JOINTS
+from collect.link import LOOPBACK, LOWCMD, LOWSTATE, OTHERS_COMMANDS_QOS, Inbox, Link
+from collect.messages import SERVO, LowCmd, LowState, crc32
 from collect.plan import RATE
-from collect.safety import HOT_START, REST_TOLERANCE, usable
-from collect.switcher import MotionSwitcher
+from collect.readiness import Stage, tripped
+from collect.robot_verdicts import FIRST_STATE, RATE_RANGE, frozen
+from collect.survey import Survey
+from collect.switcher import PATIENCE, MotionSwitcher
 
-FIRST_STATE = 3.0
-"""How long the robot may take to be heard [s]."""
 LISTEN = 1.0
-"""How long rates and foreign commands are watched [s]."""
-RATE_RANGE = (450.0, 550.0)
-"""Of rt/lowstate [Hz]."""
-MAX_START_SPEED = 0.5
-"""A leg faster than this is not hanging still [rad/s]."""
-MAX_START_TILT = 0.4
-"""Roll or pitch beyond this is not hanging level [rad]."""
-MIN_VOLTAGE = 27.0
-"""Below this the battery will not last a session [V]."""
+"""How long states and foreign commands are watched before anything is sent [s]."""
+DAMPED = 1.0
+"""How long they are watched on while the robot is damped, to see that the loop keeps time and the motors obey [s]."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,157 +47,221 @@ class Robot:
     released: str
     """Motion program that was released, empty when none ran."""
     missing: frozenset[str]
-    """What a simulator does not deliver: tick, crc, temperature, mode."""
+    """What a simulator does not deliver: tick, crc, temperature, mode, rate, noise, battery, service."""
     silent_writers: int
-    """Writers of rt/lowcmd that were not heard, beside us and the robot itself."""
+    """Writers of rt/lowcmd that were not heard, beside us and the robot itself.
+
+    They are told, not refused: the guard on the robot's computer is one, and as a second commander has not written yet
+    it is the loop that stops for its first sample (L11)."""
+    late: float = np.nan
+    """How late the worst state of the loop's self-test was taken [s]."""
 
 
-def preflight(link: Link, where: str, *, simulator: bool) -> Robot:
-    """Look before moving. Nothing stiff has been sent when this refuses.
+def check_computer(interface: str, target: Path, rows: int, *, simulator: bool) -> list[str]:
+    """What can be known without the robot: interface (P1), disk (P13), versions and clock (P16). Within a second.
+
+    Args:
+        interface: that the robot is to be on.
+        target: the recording-to-be; nothing is left there.
+        rows: of the session.
+        simulator: the peer need not be in the robot's network.
+
+    Returns:
+        Notes for the operator.
+
+    Raises:
+        UserError: with the first reason not to move.
+    """
+    survey = Survey(
+        interface=interface,
+        interfaces=computer.interfaces(),
+        simulator=simulator,
+        disk=computer.disk(target, rows),
+        versions=sealing.versions(),
+        synchronised=computer.clock_is_synchronised(),
+    )
+    return _refuse(survey, str(target), "computer")
+
+
+@contextmanager
+def claim(interface: str, domain: int) -> Iterator[None]:
+    """Be the only collector of this computer that moves the robot there (P6); processes forked meanwhile share it.
+
+    Raises:
+        UserError: when there is one already.
+    """
+    with computer.alone(interface, domain) as rival:
+        _refuse(Survey(rival=rival), f"interface {interface}, domain {domain}", "claim")
+        yield
+
+
+def confirm_hanging(interface: str, *, simulator: bool) -> None:
+    """Have the operator say that the robot hangs (P10); the virtual Go2 on loopback needs no operator.
+
+    Raises:
+        UserError: when the answer is anything else.
+    """
+    answer = ""
+    if not (interface == LOOPBACK or simulator):
+        sys.stderr.write(
+            "The robot must hang with all legs free, and a hand must be on the power switch: if this computer or the\n"
+            f"cable dies, the robot may hold its last command. Type {HANGING} to release its motion service and move: "
+        )
+        sys.stderr.flush()
+        answer = sys.stdin.readline().strip() if sys.stdin else ""  # None where standard input is closed
+    _refuse(Survey(interface=interface, simulator=simulator, answer=answer), "standard input", "operator")
+
+
+def preflight(
+    link: Link,
+    where: str,
+    *,
+    simulator: bool,
+    listen: float = LISTEN,
+    damped: float = DAMPED,
+    patience: float = PATIENCE,
+) -> Robot:
+    """Look before moving; at most 15 s. Nothing stiff has been sent when this refuses, at most damping.
 
     Args:
         link: the participant.
         where: interface and domain, for messages.
         simulator: the peer is an incomplete simulator: what it lacks is reported instead of refused.
+        listen: how long to watch, at least `robot_verdicts.FREEZE` [s].
+        damped: how long to damp, more than `robot_verdicts.SETTLED` [s].
+        patience: between two releases of the motion service [s].
 
     Raises:
         UserError: with the first reason not to move.
     """
-    states, commands = Inbox(link, LOWSTATE, LowState), Inbox(link, LOWCMD, LowCmd)
-    _first_state(states, where)
-    released = "" if simulator else MotionSwitcher(link, where).release()
-    time.sleep(0.05)
-    states.take()
-    commands.take()
-    heard = _listen(states)
-    if foreign := commands.take():
-        raise UserError(
-            f"another commander is writing rt/lowcmd: {len(foreign) / LISTEN:.0f} messages/s or more",
-            where=where,
-            fix="stop the other program; a running sport mode is switched off in Unitree's app",
-        )
-    if len(heard) < 10:
-        raise _no_state(where)
-    missing = _missing(heard) if simulator else frozenset()
-    rate = _check_stream(heard, missing, simulator, where)
-    newest = heard[-1][1]
-    _check_posture(newest, where)
+    states, commands = Inbox(link, LOWSTATE, LowState), Inbox(link, LOWCMD, LowCmd, OTHERS_COMMANDS_QOS)
+    survey = Survey(simulator=simulator, first_state=_first_state(states))
+    _refuse(survey, where, "contact")
     if not simulator:
-        _check_health(newest, where)
-    q = newest["motor_state"]["q"][:N_JOINTS].astype(np.float64)
-    robots_own = {writer.participant for writer in link.other_writers(LOWSTATE)}
-    silent = sum(writer.participant not in robots_own for writer in link.other_writers(LOWCMD))
-    return Robot(q, rate, released, missing, silent)
+        survey = _release(survey, MotionSwitcher(link, where), patience)
+        _refuse(survey, where, "service")
+        time.sleep(0.05)  # its last commands are on their way
+        commands.take()
+    survey = _listen(survey, link, states, commands, listen)
+    missing = _missing(survey) if simulator else frozenset()
+    survey = replace(survey, intact=survey.intact | ("crc" in missing))
+    _refuse(survey, where, "robot", missing=missing)
+    rate = float(round(survey.rate)) if "rate" in missing else RATE
+    survey = _damp(survey, link, states, commands, damped, missing)
+    _refuse(survey, where, "robot", "damped", missing=missing)
+    return Robot(
+        q=survey.newest["motor_state"]["q"][:N_JOINTS].astype(np.float64),
+        rate=rate,
+        released=survey.release.released if survey.release else "",
+        missing=missing,
+        silent_writers=_silent_writers(link),
+        late=float(survey.lateness.max()),
+    )
 
 
-def confirm_hanging(interface: str, *, simulator: bool) -> None:
-    """Have the operator say that the robot hangs; the virtual Go2 on loopback needs no operator.
+def _refuse(survey: Survey, where: str, *stages: Stage, missing: frozenset[str] = frozenset()) -> list[str]:
+    """Refuse by the first check of these stages that trips; what is not worth that as notes.
 
     Raises:
-        UserError: when the answer is anything else.
+        UserError: its text begins with the check's code.
     """
-    if interface == LOOPBACK or simulator:
-        return
-    sys.stderr.write(
-        "The robot must hang with all legs free, and a hand must be on the power switch: if this computer or the\n"
-        "cable dies, the robot may hold its last command. Type HANGING to release its motion service and move: "
-    )
-    sys.stderr.flush()
-    if sys.stdin.readline().strip() != "HANGING":
-        raise UserError(
-            "nobody confirmed that the robot hangs", where="standard input", fix="hang it, then type HANGING"
-        )
+    notes = []
+    for check, measured in tripped(survey, *stages, missing=missing):
+        if check.reaction == "refuse":
+            raise UserError(f"{check.code} {measured}", where=where, fix=check.fix)
+        notes.append(f"note {check.code}: {measured}; {check.fix}")
+    return notes
 
 
-def _first_state(states: Inbox, where: str) -> None:
-    deadline = time.monotonic() + FIRST_STATE
-    while time.monotonic() < deadline:
+def _first_state(states: Inbox) -> float:
+    """How long it took to hear the robot, infinite when it was not heard [s]."""
+    start = time.monotonic()
+    while (waited := time.monotonic() - start) < FIRST_STATE:
         if states.take(0.1):
-            return
-    raise _no_state(where)
+            return waited
+    return np.inf
 
 
-def _no_state(where: str) -> UserError:
-    return UserError(
-        f"no rt/lowstate within {FIRST_STATE:.0f} s",
-        where=where,
-        fix="is the robot on and the cable in? `ping 192.168.123.161`; check --interface, --domain and the firewall; "
-        "without a robot start `python -m collect robot`",
+def _release(survey: Survey, switcher: MotionSwitcher, patience: float) -> Survey:
+    try:
+        return replace(survey, release=switcher.release(patience))
+    except UserError as error:
+        return replace(survey, trouble=error.what)
+
+
+def _listen(
+    survey: Survey, link: Link, states: Inbox, commands: Inbox, seconds: float, answer: Any = lambda state: None
+) -> Survey:
+    """Watch the robot: states with their receive times, commands of others; every state is answered."""
+    times, records, intact, heard = [], [], [], Counter[int]()
+    states.take()  # what came while nobody listened; one take empties a reader
+    start = now = time.monotonic()
+    while now - start < seconds:
+        received = states.take(0.01)
+        now = time.monotonic()
+        for state in received:
+            times.append(now)
+            records.append(state.record)
+            intact.append(crc32(state.record) == int(state.record["crc"]))
+            answer(state.record)
+        heard.update(command.sample_info.publication_handle for command in commands.take())
+    foreign = [(link.sender(writer), count) for writer, count in heard.most_common()]
+    foreign = [(sender, count) for sender, count in foreign if sender not in link.friends]
+    return replace(
+        survey,
+        listened=(start, now),
+        times=np.array(times),
+        states=np.array(records, LowState.LAYOUT),
+        intact=np.array(intact, bool),
+        commands=sum(count for _, count in foreign) / (now - start),
+        commander="; ".join(_commander(link, sender) for sender, _ in foreign[:3]),
     )
 
 
-def _listen(states: Inbox) -> list[tuple[float, NDArray[Any]]]:
-    """All states of `LISTEN` seconds with their receive times."""
-    heard: list[tuple[float, NDArray[Any]]] = []
-    end = time.monotonic() + LISTEN
-    while (now := time.monotonic()) < end:
-        heard += [(now, state.record) for state in states.take(0.01)]
-    return heard
+def _damp(
+    survey: Survey, link: Link, states: Inbox, commands: Inbox, seconds: float, missing: frozenset[str]
+) -> Survey:
+    """Watch the robot as the loop will, with the same work per tick, but answer every state with damping."""
+    writer, frame = link.writer(LOWCMD, LowCmd), damping.frame(np.zeros(N_JOINTS))
+
+    def answer(state: NDArray[Any]) -> None:
+        q = state["motor_state"]["q"][:N_JOINTS]
+        if np.isfinite(q).all():  # a motor may reckon kp·(q_target − q) even where kp is 0
+            frame.q[:] = q
+        writer.write(frame.seal())
+
+    gc.collect()
+    gc.disable()
+    try:
+        survey = _listen(survey, link, states, commands, seconds, answer)
+    finally:
+        gc.enable()
+    return replace(survey, intact=survey.intact | ("crc" in missing))
 
 
-def _missing(heard: list[tuple[float, NDArray[Any]]]) -> frozenset[str]:
+def _missing(survey: Survey) -> frozenset[str]:
     """What a simulator leaves out, seen in what it sent."""
-    records = [record for _, record in heard]
-    newest = records[-1]["motor_state"][:N_JOINTS]
+    if not len(survey.states):
+        return frozenset({"service"})
+    newest = survey.states[-1]
     absent = {
-        "tick": records[0]["tick"] == records[-1]["tick"],
-        "crc": all(crc32(record) != int(record["crc"]) for record in records),
-        "temperature": not newest["temperature"].any(),
-        "mode": not (newest["mode"] == 1).all(),
+        "tick": newest["tick"] == survey.states[0]["tick"],
+        "crc": not survey.intact.any(),
+        "temperature": not newest["motor_state"]["temperature"][:N_JOINTS].any(),
+        "mode": not (newest["motor_state"]["mode"][:N_JOINTS] == SERVO).all(),
+        "battery": not newest["power_v"] > 0.0,
+        "rate": not RATE_RANGE[0] <= survey.rate <= RATE_RANGE[1],
+        "noise": frozen(replace(survey, intact=np.ones(len(survey.states), bool))) is not None,
+        "service": True,
     }
     return frozenset(name for name, gone in absent.items() if gone)
 
 
-def _check_stream(
-    heard: list[tuple[float, NDArray[Any]]], missing: frozenset[str], simulator: bool, where: str
-) -> float:
-    times = np.array([time for time, _ in heard])
-    rate = (len(times) - 1) / (times[-1] - times[0])
-    if "crc" not in missing:
-        corrupt = sum(crc32(record) != int(record["crc"]) for _, record in heard)
-        if corrupt > 0.01 * len(heard):
-            raise UserError(
-                f"{corrupt} of {len(heard)} states fail their CRC", where=where, fix="check the network cable"
-            )
-    if "tick" not in missing and not simulator:
-        steps = np.diff([int(record["tick"]) for _, record in heard])
-        if not (steps > 0).all() or steps.max() > 10:
-            raise UserError(
-                f"the robot's clock steps by {steps.min()} to {steps.max()} ms, 2 expected",
-                where=where,
-                fix="check the network; a simulator needs --peer simulator",
-            )
-    if not simulator and not RATE_RANGE[0] <= rate <= RATE_RANGE[1]:
-        raise UserError(
-            f"rt/lowstate comes at {rate:.0f} Hz, {RATE_RANGE[0]:.0f} to {RATE_RANGE[1]:.0f} expected",
-            where=where,
-            fix="check the network; a simulator needs --peer simulator",
-        )
-    return float(round(rate)) if simulator else RATE
+def _commander(link: Link, participant: str) -> str:
+    robots_own = {writer.participant for writer in link.other_writers(LOWSTATE)}
+    return ("the robot itself, " if participant in robots_own else "") + link.who(participant)
 
 
-def _check_posture(state: NDArray[Any], where: str) -> None:
-    motors = state["motor_state"][:N_JOINTS]
-    q, dq = motors["q"], motors["dq"]
-    fix = "hang the robot still, legs free, and try again"
-    if not usable(q, dq, motors["tau_est"]) or not q.any():
-        raise UserError("the robot's joint states are not plausible", where=where, fix="reboot the robot")
-    outside = ~((q >= LOWER - REST_TOLERANCE) & (q <= UPPER + REST_TOLERANCE))
-    if outside.any():
-        joint = int(np.argmax(outside))
-        raise UserError(f"{NAMES[joint]} at {q[joint]:.2f} rad is out of its range", where=where, fix=fix)
-    if not np.abs(dq).max() <= MAX_START_SPEED:
-        joint = int(np.argmax(np.abs(dq)))
-        raise UserError(f"{NAMES[joint]} moves at {dq[joint]:.2f} rad/s", where=where, fix=fix)
-    tilt = np.abs(state["imu_state"]["rpy"][:2]).max()
-    if not tilt <= MAX_START_TILT:
-        raise UserError(f"the body is tilted by {tilt:.2f} rad", where=where, fix="hang it level")
-
-
-def _check_health(state: NDArray[Any], where: str) -> None:
-    temperature = state["motor_state"]["temperature"][:N_JOINTS]
-    if temperature.max() > HOT_START:
-        joint = int(np.argmax(temperature))
-        raise UserError(f"{NAMES[joint]} is at {temperature[joint]} °C, {HOT_START} to start", where=where, fix="wait")
-    if not float(state["power_v"]) >= MIN_VOLTAGE:
-        raise UserError(f"battery at {float(state['power_v']):.1f} V", where=where, fix="charge it")
+def _silent_writers(link: Link) -> int:
+    robots_own = {writer.participant for writer in link.other_writers(LOWSTATE)}
+    return sum(writer.participant not in robots_own for writer in link.other_writers(LOWCMD))

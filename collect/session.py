@@ -15,11 +15,11 @@ from collect.errors import UserError
 from collect.guard import SIGNALS, Ending, Guard
 from collect.heartbeat import Heartbeat
 from collect.journal import SUFFIX
-from collect.link import Link, check_interface
+from collect.link import Link
 from collect.live import say
-from collect.motion import OPERATOR, SIMULATOR, Options
+from collect.motion import OPERATOR, SIMULATOR, SPARE, Options
 from collect.plan import Plan, check
-from collect.preflight import confirm_hanging
+from collect.preflight import check_computer, claim, confirm_hanging
 from collect.realtime import GUARD, realtime
 
 INCOMPLETE, FIRED = 5, 6
@@ -39,15 +39,19 @@ def run(plan: Plan, options: Options) -> int:
     check(plan)
     name = options.session or f"{plan.name}-{datetime.now(timezone.utc):%Y%m%d-%H%M%S}"
     target = recording.session_path(options.out, name)
-    check_interface(options.interface)
-    confirm_hanging(options.interface, simulator=options.peer == SIMULATOR)
-    page = Heartbeat()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    control = os.fork()
-    if control == 0:
-        motion.run(plan, options, target, page)
-    return _end(_guard(options, page, control), target.with_suffix(SUFFIX))
+    simulator = options.peer == SIMULATOR
+    for note in check_computer(options.interface, target, len(plan) + SPARE, simulator=simulator):
+        say(note)
+    with claim(options.interface, options.number):
+        confirm_hanging(options.interface, simulator=simulator)
+        page = Heartbeat()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        control = os.fork()
+        if control == 0:
+            motion.run(plan, options, target, page)
+        ending = _guard(options, page, control)
+    return _end(ending, target.with_suffix(SUFFIX))
 
 
 def _guard(options: Options, page: Heartbeat, control: int) -> Ending:

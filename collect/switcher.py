@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Any
+from dataclasses import dataclass
 
 from cyclonedds.qos import Policy, Qos
 from cyclonedds.util import duration
@@ -21,10 +21,26 @@ SERVICE = "rt/api/motion_switcher"
 CHECK_MODE, RELEASE_MODE = 1001, 1003
 CALL_TIMEOUT = 2.0
 """How long one call may take, discovery included [s]."""
-RELEASES, PATIENCE = 3, 3.0
-"""Release is asked for this often, this long apart [s]."""
+ASK_AGAIN = 0.5
+"""Until a question is asked again [s]."""
+RELEASES, PATIENCE = 3, 2.0
+"""Release is asked for this often, this long apart: with all else a preflight takes at most 15 s [s]."""
 
 SERVICE_QOS = Qos(Policy.Reliability.Reliable(duration(seconds=1)), Policy.History.KeepLast(10))
+
+
+@dataclass(frozen=True)
+class Release:
+    """What became of the running motion program."""
+
+    released: str
+    """Its name, empty when none ran."""
+    active: str
+    """Name of the one that still runs, empty when none does."""
+    tries: int
+    """How often release was asked for."""
+    code: int
+    """Status of the last try, 0 when it was granted."""
 
 
 class MotionSwitcher:
@@ -39,59 +55,57 @@ class MotionSwitcher:
         """Name of the running motion program, empty when there is none.
 
         Raises:
-            UserError: when the service does not answer or answers with an error.
+            UserError: when the service does not answer, or answers with an error or with nonsense.
         """
-        data = json.loads(self._call(CHECK_MODE) or "{}")
-        return str(data.get("name") or "")
+        code, data = self._call(CHECK_MODE)
+        if code != 0:
+            raise self._trouble(f"answered with error {code}")
+        try:
+            return str(json.loads(data)["name"])
+        except (ValueError, TypeError, KeyError):
+            raise self._trouble(f"answered {data[:40]!r} instead of a mode") from None
 
-    def release(self) -> str:
-        """Release the running motion program, so that it stops commanding the motors.
+    def release(self, patience: float = PATIENCE) -> Release:
+        """Release the running motion program, so that it stops commanding the motors; `RELEASES` tries.
 
-        Returns:
-            The name of what was released, empty when nothing ran.
+        Args:
+            patience: how long a program may take to end before release is asked for again [s].
 
         Raises:
-            UserError: when it is still active after `RELEASES` tries.
+            UserError: when the service does not answer, or answers with nonsense.
         """
-        released = self.active_mode()
-        for _ in range(RELEASES):
-            if not (name := self.active_mode()):
-                return released
-            self._call(RELEASE_MODE)
-            deadline = time.monotonic() + PATIENCE
-            while (name := self.active_mode()) and time.monotonic() < deadline:
+        released = active = self.active_mode()
+        tries = code = 0
+        while active and tries < RELEASES:
+            code, _ = self._call(RELEASE_MODE)
+            tries += 1
+            deadline = time.monotonic() + patience
+            while (active := self.active_mode()) and time.monotonic() < deadline:
                 time.sleep(0.1)
-        if not self.active_mode():
-            return released
-        raise UserError(
-            f"motion service {name!r} is still active after {RELEASES} releases",
-            where=self._where,
-            fix="switch it off in Unitree's app, or reboot the robot, and try again",
-        )
+        return Release(released, active, tries, code)
 
-    def _call(self, api: int) -> str:
-        """One call: its answer's data. The request is repeated until the service has been discovered."""
+    def _call(self, api: int) -> tuple[int, str]:
+        """One call: status code and data of its answer.
+
+        A question is asked again until it is answered: the service may hear it before it has discovered who asks, and
+        answer to nobody. A release is asked for once; by then an answer has come.
+        """
         deadline = time.monotonic() + CALL_TIMEOUT
         identity = time.monotonic_ns()
         message = request(identity, api, "{}")
-        while time.monotonic() < deadline and not self._requests.get_matched_subscriptions():
-            time.sleep(0.01)
-        self._requests.write(message)
-        while time.monotonic() < deadline:
-            for answer in self._answers.take(0.1):
+        again = 0.0
+        while (now := time.monotonic()) < deadline:
+            if now >= again and self._requests.get_matched_subscriptions():
+                self._requests.write(message)
+                again = now + ASK_AGAIN if api == CHECK_MODE else deadline
+            for answer in self._answers.take(0.02):
                 if answer.header.identity.id == identity:
-                    return self._data(answer)
-        raise UserError(
-            f"the motion service did not answer within {CALL_TIMEOUT:.0f} s",
-            where=self._where,
-            fix="check that the robot has booted; a simulator without it needs --peer simulator",
-        )
+                    return answer.header.status.code, str(answer.data)
+        raise self._trouble(f"did not answer within {CALL_TIMEOUT:.0f} s")
 
-    def _data(self, answer: Any) -> str:
-        if answer.header.status.code != 0:
-            raise UserError(
-                f"the motion service answered with error {answer.header.status.code}",
-                where=self._where,
-                fix="reboot the robot",
-            )
-        return str(answer.data)
+    def _trouble(self, what: str) -> UserError:
+        return UserError(
+            f"the motion service {what}",
+            where=self._where,
+            fix="reboot the robot; a simulator without this service needs --peer simulator",
+        )

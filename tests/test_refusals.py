@@ -85,7 +85,7 @@ def test_a_mistake_is_one_clear_refusal(case, folder):
     done = verb(*(argument.format(folder) for argument in arguments))
     assert done.returncode == 2, done.stderr
     assert message in done.stderr
-    assert done.stderr.startswith("error: ")
+    assert f"\n{done.stderr}".count("\nerror: ") == 1
     assert "\n  where: " in done.stderr
     assert "\n  fix:   " in done.stderr
     assert "Traceback" not in done.stderr

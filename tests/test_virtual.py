@@ -180,7 +180,7 @@ class TestMotionProgram:
         assert len(frames) > 20
         assert all(crc32(frame) == int(frame["crc"]) for frame in frames)
         assert all((frame["motor_cmd"]["kp"][:12] == SPORT_KP).all() for frame in frames)
-        assert client.service.release() == "normal"
+        assert client.service.release().released == "normal"
         assert client.service.active_mode() == ""
         while wire.take():
             pass

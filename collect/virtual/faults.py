@@ -15,6 +15,9 @@
     stick JOINT S          something holds a joint fast
     refuse N               the motion service fails the next N releases
     select NAME            a motion program starts
+    mute S                 the motion service does not answer
+    mumble DATA S          its answers hold this and nothing else
+    well                   all that goes on ends
 
 Each is answered with a line `fault TIME LINE`, TIME by the monotonic clock of the machine.
 """
@@ -36,7 +39,7 @@ from collect.joints import N_JOINTS, NAMES
 
 STUCK = 60.0
 """Dry friction of a joint that is held: above every motor's peak torque [Nm]."""
-_TIMED = {"silent", "deaf", "freeze", "tick_freeze", "corrupt", "thin", "twice", "burst"}
+_TIMED = {"silent", "deaf", "freeze", "tick_freeze", "corrupt", "thin", "twice", "burst", "mute"}
 
 
 @dataclass
@@ -45,6 +48,7 @@ class Override:
 
     where: NDArray[Any]
     """A view of one element, shape ()."""
+    before: float
     value: float
     rate: float
     start: float
@@ -60,6 +64,7 @@ class Faults:
     select: Callable[[str], None]
     """Starts a motion program."""
     refusals: int = 0
+    mumbled: str = ""
     clock: int = 0
     """What the robot's clock is ahead [ms]."""
     _until: dict[str, float] = field(default_factory=dict)
@@ -80,6 +85,7 @@ class Faults:
         Raises:
             UserError: for a line that is none.
         """
+        self._restore(now)
         try:
             self._rest += os.read(sys.stdin.fileno(), 4096).decode()
         except BlockingIOError:
@@ -103,8 +109,9 @@ class Faults:
             self._frozen = None
         elif verb in ("set", "ramp"):
             where, start = self._field(rest[0]), now
-            value, rate = (float(rest[1]), 0.0) if verb == "set" else (float(where), float(rest[1]))
-            self._overrides.append(Override(where, value, rate, start, now + float(rest[2])))
+            before = float(where)
+            value, rate = (float(rest[1]), 0.0) if verb == "set" else (before, float(rest[1]))
+            self._overrides.append(Override(where, before, value, rate, start, now + float(rest[2])))
         elif verb == "stick":
             self._stuck[NAMES.index(rest[0])] = now + float(rest[1])
         elif verb == "tick":
@@ -115,8 +122,21 @@ class Faults:
             self.refusals = int(rest[0])
         elif verb == "select":
             self.select(rest[0])
+        elif verb == "mumble":
+            self.mumbled, self._until[verb] = rest[0], now + float(rest[1])
+        elif verb == "well":
+            self._until.clear()
+            self._restore(np.inf)
+            self._stuck[:], self.refusals = 0.0, 0
         else:
             raise ValueError("unknown verb")
+
+    def _restore(self, now: float) -> None:
+        """Give fields back what they held before; the newest override first, should two be of one field."""
+        for one in reversed(self._overrides):
+            if now >= one.end:
+                one.where[...] = one.before
+        self._overrides = [one for one in self._overrides if now < one.end]
 
     def _field(self, path: str) -> NDArray[Any]:
         first, *rest = path.split(".")
@@ -141,9 +161,8 @@ class Faults:
                 self._frozen = motors.copy()
             motors[:] = self._frozen
         for one in self._overrides:
-            if now < one.end:
-                with np.errstate(all="ignore"):
-                    one.where[...] = one.value + one.rate * (now - one.start)
+            with np.errstate(all="ignore"):
+                one.where[...] = one.value + one.rate * (now - one.start)
 
     def step_clock(self, period: int, now: float) -> None:
         """A clock that stands still loses a period [ms]."""

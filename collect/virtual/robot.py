@@ -146,7 +146,7 @@ class VirtualGo2:
         now = time.monotonic()
         if self._listening:
             self._faults.hear(now)
-        self._serve()
+        self._serve(now)
         if self._mode:
             self._sport.write(self._sport_frame.seal())
         self._hear(now)
@@ -180,11 +180,13 @@ class VirtualGo2:
             self._newest[:] = motors["q"]
             self._heard += 1
 
-    def _serve(self) -> None:
+    def _serve(self, now: float) -> None:
         """The motion-switcher service."""
         for asked in self._requests.take():
+            if self._faults.on("mute", now):
+                continue
             code, data = self._answer(asked.header.identity.api_id, asked.parameter)
-            self._answers.write(response(asked, code, data))
+            self._answers.write(response(asked, code, self._faults.mumbled if self._faults.on("mumble", now) else data))
 
     def _answer(self, api: int, parameter: str) -> tuple[int, str]:
         """Status code and data for one call."""

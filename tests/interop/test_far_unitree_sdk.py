@@ -68,7 +68,7 @@ time.sleep(60)
 RELEASE = """
 from collect.link import Link
 from collect.switcher import MotionSwitcher
-print(MotionSwitcher(Link("lo", 0), "the test").release())
+print(MotionSwitcher(Link("lo", 0), "the test").release().released)
 """
 
 

@@ -1,0 +1,100 @@
+"""Verdicts on this computer and its operator: a survey in, what is wrong in words or None out.
+
+Comparisons are written so that NaN trips: `not (x <= limit)`.
+"""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from collect.link import LOOPBACK
+from collect.survey import Survey
+
+NETWORK = "192.168.123."
+"""The Go2's wired network; the robot is .161, a PC for example .99 (unitree_ros2's README)."""
+HANGING = "HANGING"
+"""What the operator types."""
+MAX_SYNC = 0.050
+"""Half a second of rows must be on the disk after this, the second slowest of 20 times: once a busy computer holds up
+the probe itself, and motion never waits for the disk [s]."""
+TESTED = {
+    "python": ("3.11",),
+    "cyclonedds": ("11.0.1", "0.10.5"),
+    "unitree-sdk2py-dimos": ("1.0.3",),
+    "numpy": ("2.4.6",),
+    "h5py": ("3.16.0",),
+}
+"""Versions that were tested together, by how they begin."""
+ABORTING = ({"cyclonedds": "0.10.2", "python": "3.12"}, {"cyclonedds": "0.10.2", "python": "3.13"})
+"""Combinations that end in an abort: a buffer overflow found by Python's build (unitree_sdk2_python issue 90)."""
+
+
+def interface(s: Survey) -> str | None:
+    """The one named exists, is up and is in the robot's network; loopback is where virtual robots live."""
+    present = ", ".join(map(str, s.interfaces)) or "none"
+    found = next((one for one in s.interfaces if one.name == s.interface), None)
+    if found is None or not re.fullmatch(r"[A-Za-z0-9._-]{1,15}", s.interface):
+        return f"interface {s.interface!r} does not exist; present: {present}"
+    if not found.up:
+        return f"interface {s.interface!r} is down; present: {present}"
+    if found.name == LOOPBACK or s.simulator or any(one.startswith(NETWORK) for one in found.addresses):
+        return None
+    return f"interface {s.interface!r} has no address in {NETWORK}0/24; present: {present}"
+
+
+def rival(s: Survey) -> str | None:
+    """No other collector of this computer moves this robot."""
+    return None if s.rival is None else f"another collector is running ({s.rival})"
+
+
+def disk(s: Survey) -> str | None:
+    """The recording's name is free and its folder can be written."""
+    if s.disk is None:
+        return "nobody looked whether the recording can be written"
+    return f"cannot record to {s.disk.path}: {s.disk.obstacle}" if s.disk.obstacle else None
+
+
+def room(s: Survey) -> str | None:
+    """There is room for it."""
+    free, needed = (s.disk.free, s.disk.needed) if s.disk else (np.nan, np.nan)
+    return None if free >= needed else f"{free / 1e9:.2f} GB free, {needed / 1e9:.2f} GB needed"
+
+
+def sync(s: Survey) -> str | None:
+    """The disk keeps up."""
+    slow = float(np.sort(s.disk.sync)[-2]) if s.disk else np.nan
+    return None if slow <= MAX_SYNC else f"the disk takes {slow * 1e3:.0f} ms to sync ({MAX_SYNC * 1e3:.0f})"
+
+
+def aborting(s: Survey) -> str | None:
+    """The versions are none that are known to abort together."""
+    if not s.versions:
+        return "versions unknown"
+    for pair in ABORTING:
+        if all(s.versions.get(name, "").startswith(version) for name, version in pair.items()):
+            return " with ".join(f"{name} {s.versions[name]}" for name in pair) + " is known to abort"
+    return None
+
+
+def untested(s: Survey) -> str | None:
+    """The versions are those that were tested."""
+    odd = [
+        f"{name} {s.versions.get(name, 'unknown')} ({' or '.join(versions)})"
+        for name, versions in TESTED.items()
+        if not any(f"{s.versions.get(name)}.".startswith(f"{version}.") for version in versions)
+    ]
+    return f"not the versions that were tested: {', '.join(odd)}" if odd else None
+
+
+def clock_of_ours(s: Survey) -> str | None:
+    """The date in the recording will be right."""
+    return None if s.synchronised else "this computer's clock is not synchronised"
+
+
+def hanging(s: Survey) -> str | None:
+    """The operator says that the robot hangs; a virtual one on loopback and a simulator need no operator."""
+    if s.interface == LOOPBACK or s.simulator or s.answer == HANGING:
+        return None
+    return "nobody confirmed that the robot hangs"

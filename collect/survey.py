@@ -1,0 +1,96 @@
+"""What was measured before motion. What has not been measured yet is unknown, and the unknown is never ready."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from collect.computer import Disk, Interface
+from collect.joints import N_JOINTS
+from collect.messages import LowState
+from collect.switcher import Release
+
+
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """Filled in stage by stage: this computer, the operator, the robot, the robot while it is damped."""
+
+    interface: str = ""
+    """The one that is to be used."""
+    interfaces: tuple[Interface, ...] = ()
+    """All that this computer has."""
+    simulator: bool = False
+    """The peer may be incomplete."""
+    rival: str | None = "nobody has looked"
+    """Another collector on this computer for the same robot, None when there is none."""
+    disk: Disk | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Of Python and the packages that a session depends on."""
+    synchronised: bool = False
+    """Whether this computer's clock is kept right."""
+
+    answer: str = ""
+    """What the operator typed."""
+
+    first_state: float = np.inf
+    """How long the robot took to be heard [s]."""
+    release: Release | None = None
+    trouble: str = ""
+    """What the motion service did instead of answering."""
+
+    listened: tuple[float, float] = (np.nan, np.nan)
+    """When listening to the robot began and ended [s]."""
+    times: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    """When each state was received, shape (N,) [s]."""
+    states: NDArray[Any] = field(default_factory=lambda: np.zeros(0, LowState.LAYOUT))
+    """Their records, shape (N,)."""
+    intact: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
+    """Whether each one's CRC is right, shape (N,)."""
+    commands: float = np.nan
+    """Commands of others on rt/lowcmd [1/s]."""
+    commander: str = ""
+    """Who sent the newest of them."""
+
+    @property
+    def motors(self) -> NDArray[Any]:
+        """The twelve motors in every intact state, shape (M, 12)."""
+        motors: NDArray[Any] = self.states["motor_state"][self.intact, :N_JOINTS]
+        return motors
+
+    @property
+    def newest(self) -> NDArray[Any]:
+        """The newest intact state; there must be one."""
+        newest: NDArray[Any] = self.states[self.intact][-1]
+        return newest
+
+    @property
+    def rate(self) -> float:
+        """States per second [Hz]."""
+        return len(self.times) / (self.listened[1] - self.listened[0])
+
+    @property
+    def gap(self) -> float:
+        """Longest time without a state [s]."""
+        return float(np.diff([self.listened[0], *self.times, self.listened[1]]).max())
+
+    @property
+    def tick_steps(self) -> NDArray[np.int64]:
+        """The robot's clock from intact state to intact state, over its wrap at 2³², shape (M − 1,) [ms]."""
+        ticks: NDArray[np.uint32] = self.states["tick"][self.intact]
+        return np.diff(ticks).view(np.int32).astype(np.int64)
+
+    @property
+    def clock_rate(self) -> float:
+        """What the robot's clock counts in a millisecond of ours [1]."""
+        times = self.times[self.intact]
+        return float(self.tick_steps.sum() / np.ptp(times) * 1e-3) if len(times) > 1 else np.nan
+
+    @property
+    def lateness(self) -> NDArray[np.float64]:
+        """Distance of each intact state from the grid of robot's clock and quickest delivery, shape (M,) [s]."""
+        ahead = self.times[self.intact] - 1e-3 * np.cumsum(np.concatenate([[0], self.tick_steps]))[: self.intact.sum()]
+        return ahead - ahead.min(initial=np.inf)

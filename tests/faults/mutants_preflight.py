@@ -1,0 +1,39 @@
+"""One mutant for each check of the preflight: the check removed, and the test that must turn red."""
+
+_TABLE = "collect/readiness.py"
+_NEVER = "lambda s: None"
+_FILE = "tests/test_preflight.py"
+_SICK = f"{_FILE}::test_a_sick_robot_is_refused"
+_HOST = f"{_FILE}::TestComputer"
+
+MUTANTS = (
+    ("P1", _TABLE, "host.interface,", f"{_NEVER},", f"{_HOST}::test_an_interface_that_is_none[enp9s0]"),
+    ("P2", _TABLE, "robot.first_state,", f"{_NEVER},", f"{_SICK}[P2-contact-silent-60]"),
+    ("P3", _TABLE, "robot.rate,", f"{_NEVER},", f"{_SICK}[P3-rate-thin-2-60]"),
+    ("P3", _TABLE, "robot.corrupt,", f"{_NEVER},", f"{_SICK}[P3-CRC-corrupt-0.05-60]"),
+    ("P3", _TABLE, "robot.clock,", f"{_NEVER},", f"{_SICK}[P3-clock-tick_freeze-60]"),
+    ("P4", _TABLE, "robot.commands,", f"{_NEVER},", f"{_FILE}::TestSecondCommander::test_it_is_refused_by_name"),
+    ("P5", _TABLE, "robot.service,", f"{_NEVER},", f"{_SICK}[P5-motion-service-select-ai]"),
+    ("P6", _TABLE, "host.rival,", f"{_NEVER},", f"{_FILE}::TestSingleInstance::test_of_two_at_once_one_proceeds"),
+    ("P7", _TABLE, "robot.numbers,", f"{_NEVER},", f"{_SICK}[P7-numbers-set-FR_hip.dq-1e9-60]"),
+    ("P7", _TABLE, "robot.zero,", f"{_NEVER},", f"{_SICK}[P7-zeros-set-FR_hip.q-0-60]"),
+    ("P7", _TABLE, "robot.frozen,", f"{_NEVER},", f"{_SICK}[P7-freeze-freeze-60]"),
+    ("P7", _TABLE, "robot.joints,", f"{_NEVER},", f"{_SICK}[P7-joints-set-motor_state.12.q-0.1-60]"),
+    ("P8", _TABLE, "robot.posture,", f"{_NEVER},", f"{_SICK}[P8-posture-set-FR_calf.q--2.95-60]"),
+    ("P8", _TABLE, "robot.speed,", f"{_NEVER},", f"{_SICK}[P8-speed-set-FL_thigh.dq--0.8-60]"),
+    ("P9", _TABLE, "robot.temperature,", f"{_NEVER},", f"{_SICK}[P9-temperature-set-RR_hip.temperature-71-60]"),
+    ("P9", _TABLE, "robot.battery,", f"{_NEVER},", f"{_SICK}[P9-battery-set-power_v-26.5-60]"),
+    ("P9", _TABLE, "robot.lost,", f"{_NEVER},", f"{_SICK}[P9-motor-bus-ramp-RL_hip.lost-50-60]"),
+    ("P9", _TABLE, "robot.mode,", f"{_NEVER},", f"{_SICK}[P9-motor-mode-set-FR_thigh.mode-0-60]"),
+    ("P10", _TABLE, "host.hanging,", f"{_NEVER},", f"{_FILE}::test_the_operator_must_say_that_it_hangs[yes]"),
+    ("P10", _TABLE, "robot.tilt,", f"{_NEVER},", f"{_SICK}[P10-tilt-set-imu_state.rpy.1--0.5-60]"),
+    ("P10", _TABLE, "robot.feet,", f"{_NEVER},", f"{_SICK}[P10-feet-set-foot_force.2-120-60]"),
+    ("P13", _TABLE, "host.disk,", f"{_NEVER},", f"{_HOST}::test_a_name_that_is_taken[s.h5]"),
+    ("P13", _TABLE, "host.room,", f"{_NEVER},", f"{_HOST}::test_a_disk_that_is_too_small"),
+    ("P13", _TABLE, "host.sync,", f"{_NEVER},", f"{_HOST}::test_a_disk_that_is_too_slow"),
+    ("P15", _TABLE, "robot.late,", f"{_NEVER},", f"{_FILE}::test_a_loop_that_is_held_up_is_refused"),
+    ("P16", _TABLE, "host.aborting,", f"{_NEVER},", f"{_HOST}::test_versions_that_abort"),
+    ("P16", _TABLE, "host.untested,", f"{_NEVER},", f"{_HOST}::test_what_is_worth_a_note"),
+    ("P16", _TABLE, "host.clock_of_ours,", f"{_NEVER},", f"{_HOST}::test_what_is_worth_a_note"),
+)  # fmt: skip
+"""Promise, file, its text, what replaces it, test."""

@@ -1,0 +1,471 @@
+"""Every check of the preflight, by its fault: refused with its code and exit code 2, and nothing stiff on the wire."""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import refusing
+from conftest import ROOT
+
+from collect import preflight, robot_verdicts, switcher
+from collect.joints import NAMES
+from collect.link import free_domain
+from collect.readiness import CHECKS
+from collect.virtual import wire
+
+# A machine that stands still for 10 ms is no machine to move a robot with, and says so.
+pytestmark = [pytest.mark.dds, pytest.mark.flaky(reruns=4, only_rerun=["P3 state rate", "P15 loop self-test"])]
+
+SPORT_KP = 30.0
+"""Of the virtual Go2's own motion program."""
+COMMANDER = """
+import sys, time
+from collect.link import LOWCMD, Link
+from collect.messages import CommandFrame, LowCmd
+link = Link("lo", int(sys.argv[1]))
+writer, frame = link.writer(LOWCMD, LowCmd), CommandFrame()
+print("silent", flush=True)
+sys.stdin.readline()
+while True:
+    writer.write(frame.seal())
+    time.sleep(0.002)
+"""
+COVERED: set[str] = set()
+
+
+def covers(*names):
+    """Note which checks a test injects the fault of."""
+    COVERED.update(names)
+    return lambda test: test
+
+
+class Robot:
+    """A virtual Go2 whose faults end with each test, and its log of commands."""
+
+    def __init__(self, folder: Path) -> None:
+        self.domain, self._wire = free_domain(), folder / "wire"
+        words = ["robot", "--domain", str(self.domain), "--faults", "--wire", str(self._wire)]
+        command = [sys.executable, "-m", "collect", *words]
+        self.process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert "ready" in self.process.stdout.readline()
+
+    def fault(self, *lines: str) -> None:
+        for line in lines:
+            self.process.stdin.write(line + "\n")
+            self.process.stdin.flush()
+            assert self.process.stdout.readline().split(maxsplit=2)[2].strip() == line
+
+    def commands(self, since: float) -> np.ndarray:
+        """Commands that it received since then, but those of its own motion program."""
+        frames = wire.read(self._wire)
+        return frames[(frames["heard"] >= since) & ~(frames["kp"] == SPORT_KP).all(axis=1)]
+
+    def until_damped(self, child: refusing.Child) -> None:
+        """Wait for the child's first damping frame."""
+        while not (self.commands(child.began)["kd"] == 5.0).all(axis=1).any():
+            assert child.process.is_alive(), child.text
+            time.sleep(0.005)
+
+    def close(self) -> None:
+        self.process.terminate()
+        assert self.process.wait(10) == 0
+        self.process.stdin.close()
+        self.process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    robot = Robot(tmp_path_factory.mktemp("robot"))
+    yield robot
+    robot.close()
+
+
+@pytest.fixture
+def go2(running):
+    """Well before and after each test."""
+    yield running
+    running.fault("well")
+
+
+@pytest.fixture
+def refused(record_property):
+    """Holds a child to what a refusal is: exit code 2, one message with its code, no traceback."""
+
+    def judge(child: refusing.Child, name: str, words: str) -> None:
+        code, text = child.wait(), child.text
+        message = text.partition("error: ")[2]
+        assert code == 2, text
+        assert re.match(f"{name.split()[0]} .*{words}", message), text
+        assert "\n  where: " in message
+        assert "\n  fix:   " in message
+        assert "Traceback" not in text
+        check = next(check for check in CHECKS if check.name == name)
+        record_property("promise", check.code)
+        record_property("what", check.subject)
+        record_property("bound", check.trigger)
+        record_property("measured", message.splitlines()[0])
+
+    return judge
+
+
+@pytest.fixture
+def nothing_stiff(go2):
+    """No frame with a gain or a torque reached the robot during the test."""
+    began = time.monotonic()
+    yield
+    frames = go2.commands(began)
+    assert not frames["kp"].any()
+    assert not frames["tau"].any()
+    assert np.isfinite(frames["q"]).all()
+
+
+FAULTS = [
+    ("P2 contact", ["silent 60"], "no rt/lowstate within 3 s"),
+    ("P5 motion service", ["mute 60"], "did not answer within 2 s"),
+    ("P5 motion service", ["mumble null 60"], "answered 'null' instead of a mode"),
+    ("P5 motion service", ["select ai", "refuse 99"], r"'ai' still active after 3 releases \(last code 3202\)"),
+    ("P3 rate", ["thin 2 60"], r"state rate 2[45]\d Hz \(450 to 550\)"),
+    ("P3 CRC", ["corrupt 0.05 60"], r"of \d+ states fail their CRC \(1%\)"),
+    ("P3 clock", ["tick_freeze 60"], "clock steps by 0 to 0 ms"),
+    ("P7 numbers", ["set RL_calf.q nan 60"], "RL_calf q is not a number"),
+    ("P7 numbers", ["set FR_hip.dq 1e9 60"], r"FR_hip dq of 1e\+09 rad/s cannot be"),
+    ("P7 numbers", ["set imu_state.quaternion.0 nan 60"], "quaternion"),
+    ("P7 zeros", [f"set {name}.q 0 60" for name in NAMES], "exactly 0 rad"),
+    ("P7 freeze", ["freeze 60"], "frozen for 0.[78]"),
+    ("P7 joints", ["set motor_state.12.q 0.1 60", "set motor_state.15.q 0.1 60"], "14 joints"),
+    ("P8 posture", ["set FR_calf.q -2.95 60"], r"FR_calf at -2.95 rad \(-2.87 to -0.69\)"),
+    ("P8 speed", ["set FL_thigh.dq -0.8 60"], "FL_thigh moves at -0.80 rad/s"),
+    ("P9 temperature", ["set RR_hip.temperature 71 60"], r"RR_hip at 71 °C \(1 to 60\)"),
+    ("P9 temperature", ["set FL_calf.temperature 0 60"], "FL_calf at 0 °C"),
+    ("P9 battery", ["set power_v 26.5 60"], "80 % and 26.5 V"),
+    ("P9 battery", ["set bms_state.soc 20 60"], "20 % and 29"),
+    ("P9 motor bus", ["ramp RL_hip.lost 50 60"], r"RL_hip loses \d\d packets/s"),
+    ("P10 tilt", ["set imu_state.rpy.1 -0.5 60"], "tilted by 0.50 rad"),
+    ("P10 feet", ["set foot_force.2 120 60"], "sensor at 120"),
+    ("P9 motor mode", ["set FR_thigh.mode 0 60"], "FR_thigh is in motor mode 0 after 0.5 s of damping"),
+]
+COVERED.update(name for name, _, _ in FAULTS)
+
+
+@pytest.mark.parametrize(
+    ("name", "lines", "words"), FAULTS, ids=[f"{name}-{lines[0]}".replace(" ", "-") for name, lines, _ in FAULTS]
+)
+@pytest.mark.usefixtures("nothing_stiff")
+def test_a_sick_robot_is_refused(name, lines, words, go2, refused, tmp_path):
+    """By the check that is for it, with what was measured."""
+    go2.fault(*lines)
+    refused(refusing.start(tmp_path, refusing.robot, go2.domain), name, words)
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "words"),
+    [
+        ("P3 rate", "silent 0.03", "worst gap [23]. ms"),
+        ("P3 rate", "burst 0.03", "worst gap [23]. ms"),
+        ("P3 clock", "tick 340", "clock steps by . to 34. ms"),
+        ("P3 clock", "tick -340", "clock steps by -33. to . ms"),
+    ],
+)
+@pytest.mark.usefixtures("nothing_stiff")
+def test_a_fault_of_a_moment_is_seen(name, line, words, go2, refused, tmp_path):
+    """One is enough, whenever it comes."""
+    child = refusing.start(tmp_path, refusing.robot, go2.domain)
+    while child.process.is_alive():
+        go2.fault(line)
+        time.sleep(0.3)
+    refused(child, name, words)
+
+
+@pytest.mark.usefixtures("nothing_stiff")
+def test_a_healthy_robot_is_found_ready(go2, tmp_path, record_property):
+    """Also with calves resting at −2.81 rad; in the time that is promised."""
+    go2.fault("select normal", *(f"set {leg}_calf.q -2.81 60" for leg in ("FR", "FL", "RR", "RL")), "refuse 2")
+    child = refusing.start(tmp_path, refusing.robot, go2.domain, False, True)
+    assert child.wait() == 0, child.text
+    found = child.found
+    assert found["released"] == "normal"
+    assert found["rate"] == 500.0
+    assert found["missing"] == []
+    assert found["silent_writers"] == 0
+    assert found["q"][2] == pytest.approx(-2.81)
+    frames = go2.commands(child.began)
+    assert len(frames) > 400
+    assert (frames["kd"] == 5.0).all()
+    assert found["seconds"] < 15.0
+    record_property("promise", "P")
+    record_property("what", "the whole preflight, the motion service released at the third try")
+    record_property("bound", "15 s")
+    record_property("measured", f"{found['seconds']:.1f} s")
+
+
+def test_no_way_through_the_preflight_takes_longer_than_promised():
+    """The robot heard at the last moment, its service slow, its program released at the last try."""
+    service = switcher.CALL_TIMEOUT + switcher.RELEASES * (switcher.PATIENCE + 0.1)
+    assert robot_verdicts.FIRST_STATE + service + preflight.LISTEN + preflight.DAMPED < 15.0
+    assert preflight.LISTEN > robot_verdicts.FREEZE
+    assert preflight.DAMPED > robot_verdicts.SETTLED
+
+
+@pytest.mark.usefixtures("nothing_stiff")
+def test_a_simulator_may_be_incomplete(go2, tmp_path):
+    """What it lacks is told; what it has is checked."""
+    go2.fault("tick_freeze 60", "corrupt 1 60", "thin 2 60", "freeze 60", "set power_v 0 60", "mute 60")
+    go2.fault(*(f"set {name}.temperature 0 60" for name in NAMES))
+    child = refusing.start(tmp_path, refusing.robot, go2.domain, True)
+    assert child.wait() == 0, child.text
+    assert child.found["missing"] == ["battery", "crc", "noise", "rate", "service", "temperature", "tick"]
+    assert 150.0 < child.found["rate"] < 300.0
+    go2.fault("well", "set FR_calf.q -2.95 60")
+    child = refusing.start(tmp_path, refusing.robot, go2.domain, True)
+    assert child.wait() == 2
+    assert "P8 FR_calf" in child.text
+
+
+class TestSecondCommander:
+    """Anybody else's command refuses, a writer that is silent is told."""
+
+    @pytest.fixture
+    def commander(self, go2):
+        other = subprocess.Popen(
+            [sys.executable, "-c", COMMANDER, str(go2.domain)],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert other.stdout.readline() == "silent\n"
+        yield other
+        other.kill()
+        other.communicate()
+
+    @covers("P4 second commander")
+    @pytest.mark.usefixtures("nothing_stiff")
+    def test_it_is_refused_by_name(self, go2, commander, refused, tmp_path):
+        commander.stdin.write("go\n")
+        commander.stdin.flush()
+        child = refusing.start(tmp_path, refusing.robot, go2.domain)
+        refused(child, "P4 second commander", rf"rt/lowcmd, \d+ messages/s: python\S* \(pid {commander.pid} on ")
+        assert not go2.commands(child.began)["kd"].any()  # not even damping
+
+    @pytest.mark.usefixtures("nothing_stiff")
+    def test_it_is_refused_when_it_begins_while_the_robot_is_damped(self, go2, commander, refused, tmp_path):
+        child = refusing.start(tmp_path, refusing.robot, go2.domain)
+        go2.until_damped(child)
+        commander.stdin.write("go\n")
+        commander.stdin.flush()
+        refused(child, "P4 second commander", rf"messages/s: python\S* \(pid {commander.pid} on ")
+
+    @pytest.mark.usefixtures("nothing_stiff", "commander")
+    def test_a_silent_one_is_told(self, go2, tmp_path):
+        child = refusing.start(tmp_path, refusing.robot, go2.domain)
+        assert child.wait() == 0, child.text
+        assert child.found["silent_writers"] == 1
+
+
+@covers("P15 loop")
+@pytest.mark.usefixtures("nothing_stiff")
+def test_a_loop_that_is_held_up_is_refused(go2, refused, tmp_path):
+    """Stopped for some milliseconds again and again while the robot is damped."""
+    child = refusing.start(tmp_path, refusing.robot, go2.domain)
+    go2.until_damped(child)
+    with contextlib.suppress(ProcessLookupError):  # until it ends
+        while child.process.is_alive():
+            os.kill(child.process.pid, signal.SIGSTOP)
+            time.sleep(0.0025)
+            os.kill(child.process.pid, signal.SIGCONT)
+            time.sleep(0.015)
+    refused(child, "P15 loop", r"loop self-test: worst \d+\.\d ms late \(8\), \d+\.\d% of ticks over 1 ms \(2%\)")
+
+
+class TestSingleInstance:
+    @covers("P6 single instance")
+    @pytest.mark.usefixtures("nothing_stiff")
+    def test_of_two_at_once_one_proceeds(self, go2, refused, tmp_path):
+        """The other sends nothing."""
+        children = [refusing.start(tmp_path, refusing.alone, go2.domain) for _ in range(2)]
+        codes = [child.wait() for child in children]
+        assert sorted(codes) == [0, 2], [child.text for child in children]
+        first, second = sorted(children, key=lambda child: child.wait())
+        refused(second, "P6 single instance", rf"another collector is running \(pid {first.process.pid}\)")
+        assert len(set(go2.commands(first.began)["writer"])) == 1
+
+    def test_the_claim_ends_with_the_last_process_that_shares_it(self, tmp_path):
+        """A child goes on commanding when its parent was killed; nothing is left to be cleaned up."""
+        domain = free_domain()
+        holder = refusing.start(tmp_path, refusing.hold, domain, 1.0)
+        assert holder.wait() == 0
+        with pytest.raises(preflight.UserError, match="P6 another collector"), preflight.claim("lo", domain):
+            pass
+        deadline = time.monotonic() + 10.0
+        while True:
+            try:
+                with preflight.claim("lo", domain):
+                    break
+            except preflight.UserError:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+
+    def test_two_robots_may_be_moved_at_once(self):
+        with preflight.claim("lo", 7), preflight.claim("lo", 8), preflight.claim("eth0", 7):
+            pass
+
+
+@covers("P10 operator")
+@pytest.mark.parametrize("typed", ["yes\n", "hanging\n", "", None], ids=["yes", "lower case", "end", "closed"])
+def test_the_operator_must_say_that_it_hangs(typed, refused, tmp_path):
+    child = refusing.start(tmp_path, refusing.operator, "eth0", typed=typed)
+    refused(child, "P10 operator", "nobody confirmed that the robot hangs")
+
+
+def test_who_says_so_may_go_on(tmp_path):
+    """And on loopback there is nobody to ask."""
+    assert refusing.start(tmp_path, refusing.operator, "eth0", typed="HANGING\n").wait() == 0
+    assert refusing.start(tmp_path, refusing.operator, "lo", typed=None).wait() == 0
+
+
+class TestComputer:
+    @covers("P1 interface")
+    @pytest.mark.parametrize("name", ["enp9s0", "<lo/>", "", "../lo", "l" * 16, "lo\n"])
+    def test_an_interface_that_is_none(self, name, refused, tmp_path):
+        """Within a second, with those that are."""
+        began = time.monotonic()
+        child = refusing.start(tmp_path, refusing.this_computer, name, tmp_path / "s.h5")
+        refused(child, "P1 interface", f"interface {re.escape(repr(name))} does not exist; present: lo 127.0.0.1")
+        assert time.monotonic() - began < 5.0  # the process's own start included
+
+    def test_interfaces_as_they_come(self, tmp_path):
+        """Down, without an address, in another network, and then with the right address beside the wrong one."""
+        script = f"""
+import subprocess, time
+from pathlib import Path
+from collect.computer import interfaces
+from collect.preflight import UserError, check_computer
+def look(name):
+    try:
+        check_computer(name, Path({str(tmp_path)!r}, "s.h5"), 1000, simulator=False)
+        print("ready")
+    except UserError as error:
+        print(error.what)
+def ip(words):
+    subprocess.run(["ip", *words.split()], check=True)
+def plug_in(words, name):
+    ip(words)
+    deadline = time.monotonic() + 10.0  # the kernel takes its time
+    while time.monotonic() < deadline and not any(one.name == name and one.up for one in interfaces()):
+        time.sleep(0.02)
+ip("link add robot type veth peer name other")
+ip("link set lo up")
+look("robot")
+ip("link set robot up")
+look("robot")
+plug_in("link set other up", "robot")
+look("robot")
+ip("address add 10.0.0.1/24 dev robot")
+look("robot")
+ip("address add 192.168.123.99/24 dev robot")
+look("robot")
+ip("link set robot down")
+ip("link set robot name <r>")
+plug_in("link set <r> up", "<r>")
+look("<r>")
+"""
+        unshare = shutil.which("unshare") or pytest.skip("unshare is not installed: no network namespace")
+        shutil.which("ip") or pytest.skip("ip is not installed: no interfaces to try")
+        if subprocess.run([unshare, "--map-root-user", "--net", "true"], check=False).returncode != 0:
+            pytest.skip("no right to a network namespace")
+        done = subprocess.run(
+            [unshare, "--map-root-user", "--net", sys.executable, "-c", script],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        down, unplugged, bare, elsewhere, right, odd = done.stdout.splitlines()
+        assert down.startswith("P1 interface 'robot' is down; present: lo 127.0.0.1, ")
+        assert unplugged.startswith("P1 interface 'robot' is down")
+        assert bare.startswith("P1 interface 'robot' has no address in 192.168.123.0/24")
+        assert elsewhere.startswith("P1 interface 'robot' has no address in 192.168.123.0/24")
+        assert "robot 10.0.0.1" in elsewhere
+        assert right == "ready"
+        assert odd.startswith("P1 interface '<r>' does not exist")
+
+    @covers("P13 target")
+    @pytest.mark.parametrize("taken", ["s.h5", "s.journal"])
+    def test_a_name_that_is_taken(self, taken, refused, tmp_path):
+        """Never overwritten."""
+        (tmp_path / taken).write_bytes(b"precious")
+        child = refusing.start(tmp_path, refusing.this_computer, "lo", tmp_path / "s.h5")
+        refused(child, "P13 target", f"cannot record to .*: {taken} exists and is never overwritten")
+        assert (tmp_path / taken).read_bytes() == b"precious"
+
+    @pytest.fixture
+    def small(self, tmp_path):
+        """A disk of two megabytes."""
+        folder = tmp_path / "small"
+        folder.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", "size=2m", "none", str(folder)]
+        if os.geteuid() != 0 or subprocess.run(command, check=False, capture_output=True).returncode != 0:
+            pytest.skip("no right to mount a small disk")
+        yield folder
+        subprocess.run(["umount", str(folder)], check=True)
+
+    def test_a_disk_that_cannot_be_written(self, small, refused, tmp_path):
+        """Mounted read-only; a folder that is none yet is not made."""
+        subprocess.run(["mount", "-o", "remount,ro", str(small)], check=True)
+        child = refusing.start(tmp_path, refusing.this_computer, "lo", small / "new" / "s.h5")
+        refused(child, "P13 target", "cannot record to .*: Read-only file system")
+
+    @covers("P13 room")
+    def test_a_disk_that_is_too_small(self, small, refused, tmp_path):
+        """Three times the session and 200 MB; nothing is left on it."""
+        child = refusing.start(tmp_path, refusing.this_computer, "lo", small / "new" / "s.h5", 25_000)
+        refused(child, "P13 room", r"0.00 GB free, 0.24 GB needed")
+        assert not list(small.iterdir())
+
+    def test_a_disk_that_is_full(self, small, refused, tmp_path):
+        """Not even the probe fits."""
+        (small / "full").write_bytes(bytes(2 * 2**20))
+        child = refusing.start(tmp_path, refusing.this_computer, "lo", small / "s.h5")
+        refused(child, "P13 target", "cannot record to .*: No space left on device")
+
+    @covers("P13 sync")
+    def test_a_disk_that_is_too_slow(self, refused, tmp_path):
+        child = refusing.start(tmp_path, refusing.this_computer, "lo", tmp_path / "s.h5", 1000, None, True, 0.06)
+        refused(child, "P13 sync", r"the disk takes \d+ ms to sync \(50\)")
+
+    @covers("P16 aborting versions")
+    def test_versions_that_abort(self, refused, tmp_path):
+        versions = {"cyclonedds": "0.10.2", "python": "3.12.4"}
+        child = refusing.start(tmp_path, refusing.this_computer, "lo", tmp_path / "s.h5", 1000, versions)
+        refused(child, "P16 aborting versions", "cyclonedds 0.10.2 with python 3.12.4 is known to abort")
+
+    @covers("P16 tested versions", "P16 date")
+    def test_what_is_worth_a_note(self, tmp_path):
+        """Versions that nobody tried, a clock that nobody sets; both are told and do not refuse."""
+        versions = {"h5py": "9.0.0", "python": "3.11.99"}
+        child = refusing.start(tmp_path, refusing.this_computer, "lo", tmp_path / "s.h5", 1000, versions, False)
+        assert child.wait() == 0, child.text
+        odd, date = child.found
+        assert odd.startswith("note P16: not the versions that were tested: h5py 9.0.0 (3.16.0); ")
+        assert date.startswith("note P16: this computer's clock is not synchronised; ")
+
+    def test_this_one_is_ready(self, tmp_path):
+        """As the tests run on it; it leaves nothing behind."""
+        child = refusing.start(tmp_path, refusing.this_computer, "lo", tmp_path / "new" / "folder" / "s.h5")
+        assert child.wait() == 0, child.text
+        assert child.found == []
+        assert list(tmp_path.iterdir()) == [child.said]
+
+
+def test_every_check_has_a_fault():
+    """A check without an injected fault would be a claim."""
+    assert {check.name for check in CHECKS} == COVERED

@@ -1,0 +1,191 @@
+"""The preflight's table on its own: quiet on a healthy robot, each check trips on its own fault, and so does NaN."""
+
+import dataclasses
+from runpy import run_path
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from surveys import N, healthy
+
+from collect.computer import Interface
+from collect.host_verdicts import TESTED
+from collect.joints import BY_KIND, LOWER
+from collect.readiness import CHECKS, tripped
+from collect.survey import Survey
+from collect.switcher import Release
+
+STAGES = tuple(dict.fromkeys(check.stage for check in CHECKS))
+LO, DOWN = Interface("lo", True, ("127.0.0.1",)), Interface("eth0", False, ("192.168.123.99",))
+OTHER_NETWORK = Interface("eth0", True, ("10.0.0.1",))
+
+
+def states(path: str, value, rows=slice(None)):
+    """A healthy survey with `value` in a field of the states: `motor_state.3.q`."""
+
+    def spoiled() -> Survey:
+        survey = healthy()
+        *names, last = path.split(".")
+        where = survey.states
+        for name in names:
+            where = where[:, int(name)] if name.isdigit() else where[name]
+        if last.isdigit():
+            where[rows, int(last)] = value
+        else:
+            where[last][rows] = value
+        return survey
+
+    return spoiled
+
+
+def changed(**changes):
+    return lambda: healthy(**changes)
+
+
+def disk(**changes):
+    return lambda: healthy(disk=dataclasses.replace(healthy().disk, **changes))
+
+
+def times(spoil):
+    def spoiled() -> Survey:
+        survey = healthy()
+        spoil(survey.times)
+        return survey
+
+    return spoiled
+
+
+def at(index, value):
+    def spoil(array):
+        array[index] += value
+
+    return spoil
+
+
+FAULTS = {
+    "P1 interface": [
+        changed(interfaces=(LO,)),
+        changed(interfaces=(LO, DOWN)),
+        changed(interfaces=(LO, OTHER_NETWORK)),
+        changed(interface="<eth0>", interfaces=(Interface("<eth0>", True, ("192.168.123.99",)),)),
+    ],
+    "P6 single instance": [changed(rival="pid 812")],
+    "P13 target": [disk(obstacle="s.h5 exists and is never overwritten")],
+    "P13 room": [disk(free=0.4e9), disk(free=np.nan), disk(needed=np.nan)],
+    "P13 sync": [disk(sync=np.r_[np.full(18, 0.001), 0.2, 0.2]), disk(sync=np.full(20, np.nan))],
+    "P16 aborting versions": [changed(versions={"cyclonedds": "0.10.2", "python": "3.12.4"})],
+    "P16 tested versions": [
+        changed(versions=healthy().versions | {"cyclonedds": "0.10.20"}),
+        changed(versions=healthy().versions | {"h5py": "absent"}),
+    ],
+    "P16 date": [changed(synchronised=False)],
+    "P10 operator": [changed(answer="hanging"), changed(answer="")],
+    "P2 contact": [changed(first_state=3.1), changed(first_state=np.nan)],
+    "P5 motion service": [
+        changed(release=Release("ai", "ai", 3, 3102)),
+        changed(release=None, trouble="the motion service did not answer within 2 s"),
+    ],
+    "P3 rate": [
+        changed(listened=(100.0, 102.0)),
+        changed(listened=(100.0, np.nan)),
+        times(at(slice(250, None), 0.011)),
+        times(at(3, np.nan)),
+        changed(listened=(99.98, 101.0)),
+    ],
+    "P3 CRC": [changed(intact=np.arange(N) % 50 > 0)],
+    "P3 clock": [states("tick", 0), states("tick", 100, slice(250, 251)), states("tick", np.arange(0, 4 * N, 4))],
+    "P4 second commander": [changed(commands=1.0), changed(commands=np.nan)],
+    "P7 numbers": [
+        states("motor_state.11.q", np.nan, slice(7, 8)),
+        states("motor_state.3.dq", np.inf),
+        states("motor_state.3.tau_est", 1e9),
+        states("imu_state.quaternion.2", np.nan),
+    ],
+    "P7 zeros": [states("motor_state.q", 0.0)],
+    "P7 freeze": [lambda: states("motor_state", healthy().states["motor_state"][0], slice(100, 400))()],
+    "P7 joints": [states("motor_state.12.q", 0.3)],
+    "P8 posture": [states("motor_state.2.q", -2.95), states("motor_state.0.q", 1.3)],
+    "P8 speed": [states("motor_state.4.dq", -0.6)],
+    "P9 temperature": [
+        states("motor_state.6.temperature", 71),
+        states("motor_state.6.temperature", 0),
+        states("motor_state.6.temperature", 255),
+    ],
+    "P9 battery": [states("power_v", 26.9), states("power_v", np.nan), states("bms_state.soc", 29)],
+    "P9 motor bus": [states("motor_state.9.lost", 5, slice(300, None))],
+    "P9 motor mode": [
+        states("motor_state.7.mode", 0),
+        changed(listened=(99.0, 101.0), times=99.0 + 1e-4 * np.arange(N)),
+    ],
+    "P10 tilt": [states("imu_state.rpy.1", -0.41), states("imu_state.rpy.0", np.nan)],
+    "P10 feet": [states("foot_force.3", 61)],
+    "P15 loop": [times(at(40, 0.0085)), times(at(slice(0, 22, 2), 0.0011)), times(at(40, np.nan))],
+}
+
+
+def test_nothing_trips_on_a_healthy_robot():
+    """Not even where the robot's clock wraps."""
+    assert tripped(healthy(), *STAGES) == []
+
+
+def test_resting_calves_may_be_beyond_their_range():
+    """Real ones rest at −2.81 rad, the URDF ends at −2.72."""
+    survey = healthy()
+    survey.states["motor_state"]["q"][:, BY_KIND["calf"]] -= survey.newest["motor_state"]["q"][2] + 2.81
+    assert survey.newest["motor_state"]["q"][2] == pytest.approx(-2.81)
+    assert LOWER[2] > -2.73
+    assert tripped(survey, *STAGES) == []
+
+
+@pytest.mark.parametrize(("name", "number"), [(name, k) for name in FAULTS for k in range(len(FAULTS[name]))])
+def test_each_fault_trips_its_check(name, number):
+    """With its code first; a fault of one kind is found by one check, but for what makes several unknown."""
+    found = tripped(FAULTS[name][number](), *STAGES)
+    assert name in [check.name for check, _ in found]
+    assert all(measured and "\n" not in measured for _, measured in found)
+
+
+def test_every_check_has_a_fault():
+    """A check without one would be a claim."""
+    assert set(FAULTS) == {check.name for check in CHECKS}
+
+
+def test_what_was_not_measured_is_not_ready():
+    """An empty survey trips every check."""
+    assert [check for check in CHECKS if check.verdict(Survey()) is None] == []
+
+
+def test_one_corrupt_state_is_no_verdict_on_its_numbers():
+    """Noise on the cable changes numbers and CRC alike; up to 1 % are dropped, as the loop does."""
+    survey = healthy(intact=np.arange(N) != 7)
+    survey.states["motor_state"]["q"][7] = np.nan
+    assert tripped(survey, *STAGES) == []
+
+
+def test_a_simulator_goes_without_what_it_lacks():
+    """And with everything else."""
+    survey = healthy(simulator=True)
+    survey.states["tick"], survey.states["motor_state"]["temperature"] = 0, 0
+    assert {check.name for check, _ in tripped(survey, *STAGES)} == {
+        "P3 clock",
+        "P9 temperature",
+        "P15 loop",
+    }
+    assert tripped(survey, *STAGES, missing=frozenset({"tick", "temperature"})) == []
+
+
+def test_tested_versions_are_those_of_the_constraints():
+    """Every version that is pinned for a package of the table is in the table, and nothing else but Python's."""
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pins = [line.split(";")[0].strip().split("==") for line in lines if "==" in line and not line.startswith("#")]
+    for package, versions in TESTED.items():
+        if package != "python":
+            assert set(versions) <= {version for name, version in pins if name == package}
+
+
+def test_every_check_has_a_mutant():
+    """Which removes it and nothing else."""
+    mutants = run_path(str(ROOT / "tests" / "faults" / "mutants_preflight.py"))["MUTANTS"]
+    assert sorted(promise for promise, *_ in mutants) == sorted(check.code for check in CHECKS)
+    for _, file, text, _, _ in mutants:
+        assert (ROOT / file).read_text().count(text) == 1, text
