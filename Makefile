@@ -1,4 +1,4 @@
-# make demo | make test | make check | make bench | make clean
+# make demo | make test | make check | make bench | make faults | make clean
 # Everything runs from the checkout in .venv; nothing is installed outside it.
 
 VENV := .venv
@@ -8,23 +8,28 @@ INSTALLED := $(VENV)/.installed
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: demo test check bench install clean
+.PHONY: demo test check bench faults install clean
 
 demo: install
 	$(RUN) -m deploy.demo
 
 test: check
-	$(RUN) -m pytest tests
+	$(RUN) -m pytest tests -m "dds or slow"
 
 # Our loop against a bare one of the SDK's, our training against the usual one: ratios in one run.
 bench: install
 	$(RUN) -m pytest tests/benchmarks -s
 
-# Lint and types.
+# All counts of the fault suite, all mutants, and the table docs/faults.md; most of an hour on a quiet machine.
+faults: install
+	$(RUN) tests/faults/report.py
+
+# Lint, types and the tests that need neither DDS nor minutes.
 check: install
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	$(RUN) -m pytest tests -q -m "not dds and not slow"
 
 install: $(INSTALLED)
 
