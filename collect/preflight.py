@@ -9,9 +9,10 @@ import gc
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from collect.joints import N_JOINTS
 from collect.link import LOOPBACK, LOWCMD, LOWSTATE, OTHERS_COMMANDS_QOS, Inbox, Link
 from collect.messages import SERVO, LowCmd, LowState, crc32
 from collect.plan import RATE
-from collect.readiness import Stage, tripped
+from collect.readiness import HICCUPS, Stage, tripped
 from collect.robot_verdicts import FIRST_STATE, RATE_RANGE, frozen
 from collect.survey import Survey
 from collect.switcher import PATIENCE, MotionSwitcher
@@ -142,13 +143,13 @@ def preflight(
         _refuse(survey, where, "service")
         time.sleep(0.05)  # its last commands are on their way
         commands.take()
-    survey = _listen(survey, link, states, commands, listen)
+    look = partial(_listen, survey, link, states, commands, listen)
+    survey = look()
     missing = _missing(survey) if simulator else frozenset()
-    survey = replace(survey, intact=survey.intact | ("crc" in missing))
-    _refuse(survey, where, "robot", missing=missing)
+    survey = _judged(survey, look, where, "robot", missing=missing)
     rate = float(round(survey.rate)) if "rate" in missing else RATE
-    survey = _damp(survey, link, states, commands, damped, missing)
-    _refuse(survey, where, "robot", "damped", missing=missing)
+    look = partial(_damp, survey, link, states, commands, damped, link.writer(LOWCMD, LowCmd))
+    survey = _judged(look(), look, where, "robot", "damped", missing=missing)
     return Robot(
         q=survey.newest["motor_state"]["q"][:N_JOINTS].astype(np.float64),
         rate=rate,
@@ -171,6 +172,21 @@ def _refuse(survey: Survey, where: str, *stages: Stage, missing: frozenset[str] 
             raise UserError(f"{check.code} {measured}", where=where, fix=check.fix)
         notes.append(f"note {check.code}: {measured}; {check.fix}")
     return notes
+
+
+def _judged(survey: Survey, look: Callable[[], Survey], where: str, *stages: Stage, missing: frozenset[str]) -> Survey:
+    """The survey that the robot is judged by: a second look where the first showed nothing but a hiccup.
+
+    Raises:
+        UserError: with the first reason not to move.
+    """
+    for first in (True, False):
+        survey = replace(survey, intact=survey.intact | ("crc" in missing))
+        trips = {check.name for check, _ in tripped(survey, *stages, missing=missing)}
+        if first and trips and trips <= HICCUPS:
+            survey = look()
+    _refuse(survey, where, *stages, missing=missing)
+    return survey
 
 
 def _first_state(states: Inbox) -> float:
@@ -218,11 +234,9 @@ def _listen(
     )
 
 
-def _damp(
-    survey: Survey, link: Link, states: Inbox, commands: Inbox, seconds: float, missing: frozenset[str]
-) -> Survey:
+def _damp(survey: Survey, link: Link, states: Inbox, commands: Inbox, seconds: float, writer: Any) -> Survey:
     """Watch the robot as the loop will, with the same work per tick, but answer every state with damping."""
-    writer, frame = link.writer(LOWCMD, LowCmd), damping.frame(np.zeros(N_JOINTS))
+    frame = damping.frame(np.zeros(N_JOINTS))
 
     def answer(state: NDArray[Any]) -> None:
         q = state["motor_state"]["q"][:N_JOINTS]
@@ -233,10 +247,9 @@ def _damp(
     gc.collect()
     gc.disable()
     try:
-        survey = _listen(survey, link, states, commands, seconds, answer)
+        return _listen(survey, link, states, commands, seconds, answer)
     finally:
         gc.enable()
-    return replace(survey, intact=survey.intact | ("crc" in missing))
 
 
 def _missing(survey: Survey) -> frozenset[str]:

@@ -85,12 +85,13 @@ class Survey:
 
     @property
     def clock_rate(self) -> float:
-        """What the robot's clock counts in a millisecond of ours [1]."""
-        times = self.times[self.intact]
-        return float(self.tick_steps.sum() / np.ptp(times) * 1e-3) if len(times) > 1 else np.nan
+        """What the robot's clock counts in a millisecond of ours, the median of ten stretches [1]."""
+        clock, times = np.r_[0, self.tick_steps.cumsum()], self.times[self.intact]
+        ends = np.linspace(0, len(times) - 1, 11).astype(int) if len(times) > 10 else np.zeros(0, int)
+        return float(np.median(np.diff(clock[ends]) / np.diff(times[ends])) * 1e-3) if len(ends) else np.nan
 
     @property
     def lateness(self) -> NDArray[np.float64]:
         """Distance of each intact state from the grid of robot's clock and quickest delivery, shape (M,) [s]."""
-        ahead = self.times[self.intact] - 1e-3 * np.cumsum(np.concatenate([[0], self.tick_steps]))[: self.intact.sum()]
+        ahead = self.times[self.intact] - 1e-3 * np.r_[0, self.tick_steps.cumsum()][: self.intact.sum()]
         return ahead - ahead.min(initial=np.inf)

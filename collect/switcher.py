@@ -23,7 +23,7 @@ CALL_TIMEOUT = 2.0
 """How long one call may take, discovery included [s]."""
 ASK_AGAIN = 0.5
 """Until a question is asked again [s]."""
-RELEASES, PATIENCE = 3, 2.0
+RELEASES, PATIENCE = 3, 1.8
 """Release is asked for this often, this long apart: with all else a preflight takes at most 15 s [s]."""
 
 SERVICE_QOS = Qos(Policy.Reliability.Reliable(duration(seconds=1)), Policy.History.KeepLast(10))

@@ -22,7 +22,7 @@ from collect.readiness import CHECKS
 from collect.virtual import wire
 
 # A machine that stands still for 10 ms is no machine to move a robot with, and says so.
-pytestmark = [pytest.mark.dds, pytest.mark.flaky(reruns=4, only_rerun=["P3 state rate", "P15 loop self-test"])]
+pytestmark = [pytest.mark.dds, pytest.mark.flaky(reruns=2, only_rerun=["P3 state rate", "P15 loop self-test"])]
 
 SPORT_KP = 30.0
 """Of the virtual Go2's own motion program."""
@@ -134,7 +134,7 @@ FAULTS = [
     ("P5 motion service", ["select ai", "refuse 99"], r"'ai' still active after 3 releases \(last code 3202\)"),
     ("P3 rate", ["thin 2 60"], r"state rate 2[45]\d Hz \(450 to 550\)"),
     ("P3 CRC", ["corrupt 0.05 60"], r"of \d+ states fail their CRC \(1%\)"),
-    ("P3 clock", ["tick_freeze 60"], "clock steps by 0 to 0 ms"),
+    ("P3 clock", ["tick_freeze 60"], "clock steps by 0 ms"),
     ("P7 numbers", ["set RL_calf.q nan 60"], "RL_calf q is not a number"),
     ("P7 numbers", ["set FR_hip.dq 1e9 60"], r"FR_hip dq of 1e\+09 rad/s cannot be"),
     ("P7 numbers", ["set imu_state.quaternion.0 nan 60"], "quaternion"),
@@ -170,18 +170,28 @@ def test_a_sick_robot_is_refused(name, lines, words, go2, refused, tmp_path):
     [
         ("P3 rate", "silent 0.03", "worst gap [23]. ms"),
         ("P3 rate", "burst 0.03", "worst gap [23]. ms"),
-        ("P3 clock", "tick 340", "clock steps by . to 34. ms"),
-        ("P3 clock", "tick -340", "clock steps by -33. to . ms"),
+        ("P3 clock", "tick 340", "clock jumps by 3[34]. ms"),
+        ("P3 clock", "tick -340", "clock steps by -33. ms"),
     ],
 )
 @pytest.mark.usefixtures("nothing_stiff")
 def test_a_fault_of_a_moment_is_seen(name, line, words, go2, refused, tmp_path):
-    """One is enough, whenever it comes."""
+    """One in each look is enough, whenever it comes."""
     child = refusing.start(tmp_path, refusing.robot, go2.domain)
     while child.process.is_alive():
         go2.fault(line)
         time.sleep(0.3)
     refused(child, name, words)
+
+
+@pytest.mark.usefixtures("nothing_stiff")
+def test_one_hiccup_is_forgiven(go2, tmp_path):
+    """A second look decides."""
+    child = refusing.start(tmp_path, refusing.robot, go2.domain)
+    go2.until_damped(child)
+    go2.fault("silent 0.02")
+    assert child.wait() == 0, child.text
+    assert len(go2.commands(child.began)) > 500  # two looks while damped
 
 
 @pytest.mark.usefixtures("nothing_stiff")
@@ -207,9 +217,10 @@ def test_a_healthy_robot_is_found_ready(go2, tmp_path, record_property):
 
 
 def test_no_way_through_the_preflight_takes_longer_than_promised():
-    """The robot heard at the last moment, its service slow, its program released at the last try."""
+    """The robot heard at the last moment, its service slow, its program released at the last try, two looks at all."""
     service = switcher.CALL_TIMEOUT + switcher.RELEASES * (switcher.PATIENCE + 0.1)
-    assert robot_verdicts.FIRST_STATE + service + preflight.LISTEN + preflight.DAMPED < 15.0
+    looks = 2 * (preflight.LISTEN + preflight.DAMPED)
+    assert robot_verdicts.FIRST_STATE + service + looks < 15.0
     assert preflight.LISTEN > robot_verdicts.FREEZE
     assert preflight.DAMPED > robot_verdicts.SETTLED
 
