@@ -4,16 +4,17 @@
 VENV := .venv
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
+VENV_0_10 := .venv-0.10
 # The first Python 3.11 to 3.13 that really runs; override with `make PYTHON=/path/to/python3`.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: demo test check bench faults install clean
+.PHONY: demo test check bench faults install install-0.10 clean
 
 demo: install
 	$(RUN) -m deploy.demo
 
-test: check
+test: check install-0.10
 	$(RUN) -m pytest tests -m "dds or slow"
 
 # Our loop against a bare one of the SDK's, our training against the usual one: ratios in one run.
@@ -44,5 +45,17 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@rm -rf build *.egg-info
 	@touch $@
 
+# A second environment with Cyclone DDS 0.10, the robots' own, for tests/interop: what `collect run` needs, no more.
+# Its only wheels of 0.10 for Python 3.11 and later are for Linux on x86-64; elsewhere those tests are skipped.
+install-0.10: $(VENV_0_10)/.installed
+
+$(VENV_0_10)/.installed: pyproject.toml constraints.txt | $(INSTALLED)
+	test -x $(VENV_0_10)/bin/python || $(PYTHON) -m venv $(VENV_0_10)
+	$(VENV_0_10)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt numpy h5py pyyaml tyro \
+		rich "tensor-ipc-cyclonedds; platform_system == 'Linux' and platform_machine == 'x86_64'"
+	$(VENV_0_10)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt \
+		unitree-sdk2py-dimos
+	@touch $@
+
 clean:
-	rm -rf $(VENV) demo build *.egg-info
+	rm -rf $(VENV) $(VENV_0_10) demo build *.egg-info

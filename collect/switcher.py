@@ -95,7 +95,7 @@ class MotionSwitcher:
         message = request(identity, api, "{}")
         again = 0.0
         while (now := time.monotonic()) < deadline:
-            if now >= again and self._requests.get_matched_subscriptions():
+            if now >= again:
                 self._requests.write(message)
                 again = now + ASK_AGAIN if api == CHECK_MODE else deadline
             for answer in self._answers.take(0.02):

@@ -25,6 +25,24 @@ def logs() -> Path:
     return folder
 
 
+SHORT = """
+name: short
+rest: 0.2
+segments:
+  - {name: a, kind: chirp, duration: 2, amplitude: [0.1, 0.1, 0.15], f0: 0.5, f1: [5], kp: [25], kd: [0.5]}
+"""
+
+
+@pytest.fixture(scope="session")
+def short_plan(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The plan of one chirp of two seconds; with the way there and back its session takes eight."""
+    folder = tmp_path_factory.mktemp("short")
+    (folder / "short.yaml").write_text(SHORT)
+    done = verb("collect", "plan", folder / "short.yaml", "--out", folder / "short.plan")
+    assert done.returncode == 0, done.stderr
+    return folder / "short.plan"
+
+
 @pytest.fixture
 def domain() -> int:
     """A DDS domain nobody on this machine uses."""
