@@ -5,13 +5,12 @@ import subprocess
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import HELD_UP, ROOT
 
 from collect import recording
 
 PYTHON = ROOT / ".venv-0.10" / "bin" / "python"
-# A machine that stands still for some ms stops a session.
-pytestmark = [pytest.mark.dds, pytest.mark.flaky(reruns=2, only_rerun=["STOP L1 ", "STOP L12 "])]
+pytestmark = [pytest.mark.dds, pytest.mark.flaky(reruns=2, only_rerun=HELD_UP)]
 
 
 def on_0_10(*arguments: object) -> subprocess.CompletedProcess[str]:

@@ -4,41 +4,54 @@ It knows only domain 0, so every test has a network namespace of its own, in whi
 """
 
 import json
-import resource
 import signal
 import subprocess
-import sys
+import time
 
 import h5py
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import HELD_UP
+from namespaces import Namespace, ready
+
+from collect import recording
+from collect.safety import DAMPING_KD
+from collect.virtual import wire
 
 pytest.importorskip("unitree_interface", reason="far-unitree-sdk is not installed: no genuine 0.10.2 peer")
 
-pytestmark = pytest.mark.dds
+pytestmark = [pytest.mark.dds, pytest.mark.flaky(reruns=2, only_rerun=HELD_UP)]
 
 LISTENING = 3.0
 """How long the peer lives beside us from its first valid state on [s]."""
 PEER = """
-import ctypes, json, os, sys, time, unitree_interface
-patience, seconds = float(sys.argv[1]), float(sys.argv[2])
+import ctypes, json, os, select, sys, time
+ours = os.fdopen(os.dup(1), "w")
+os.dup2(os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT), 1)  # the SDK fills a pipe with a line every 2 ms
+os.dup2(1, 2)
+import unitree_interface
 robot = unitree_interface.UnitreeInterface.create_go2("lo")
+print("ready", file=ours, flush=True)
 command = robot.create_zero_command()
 command.q_target, command.kp, command.kd = [0.1 * i for i in range(12)], [5.0] * 12, [1.0] * 12
-states, last, deadline = 0, None, time.monotonic() + patience
-while time.monotonic() < deadline:
-    robot.write_low_command(command)
+states, last, commanding = 0, None, False
+while True:
+    if select.select([sys.stdin], [], [], 0.0005)[0]:
+        if not sys.stdin.readline():
+            break
+        commanding = True
+    if commanding:
+        robot.write_low_command(command)
     state = robot.read_low_state()
     if any(state.motor.q) and state.motor.q != last:  # no two states are alike to the last digit
         states, last = states + 1, state.motor.q
-        deadline = time.monotonic() + seconds if states == 1 else deadline
-    time.sleep(0.0005)
-print("", json.dumps({
-    "states": states, "q": state.motor.q, "dq": state.motor.dq,
-    "tau_est": state.motor.tau_est, "temperature": state.motor.temperature, "quaternion": state.imu.quat,
-    "accelerometer": state.imu.accel, "rpy": state.imu.rpy,
-}), sep="\\n", flush=True)
+        if states == 1:
+            print("hears", file=ours, flush=True)
+print(json.dumps({
+    "states": states, "q": state.motor.q, "dq": state.motor.dq, "tau_est": state.motor.tau_est,
+    "temperature": state.motor.temperature, "quaternion": state.imu.quat, "accelerometer": state.imu.accel,
+    "rpy": state.imu.rpy, "command_kd": robot.read_incoming_command().kd,
+}), file=ours, flush=True)
 ctypes.CDLL(None).fflush(None)
 os._exit(0)  # the SDK's own way out sometimes aborts: its threads outlive what they use
 """
@@ -72,83 +85,68 @@ print(MotionSwitcher(Link("lo", 0), "the test").release().released)
 """
 
 
-class Namespace:
-    """A network namespace with nothing but loopback; processes started in it are ended with it."""
-
-    def __init__(self) -> None:
-        script = "ip link set lo up && echo up && exec cat"  # lives until its input is closed
-        self._holder = subprocess.Popen(
-            ["unshare", "--map-root-user", "--net", "sh", "-c", script],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self.up = self._holder.stdout.readline() == "up\n"
-        self._started: list[subprocess.Popen[str]] = []
-
-    def start(self, *arguments: object) -> subprocess.Popen[str]:
-        """Run Python with `arguments` inside; a crash leaves no core file."""
-        enter = ["nsenter", f"--target={self._holder.pid}", "--user", "--net", "--preserve-credentials"]
-        process = subprocess.Popen(
-            [*enter, sys.executable, *(str(argument) for argument in arguments)],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, 0)),
-        )
-        self._started.append(process)
-        return process
-
-    def close(self) -> None:
-        """End whatever still runs inside, then the namespace itself."""
-        for process in self._started:
-            process.terminate()
-            process.communicate(timeout=10)
-        self._holder.communicate(timeout=10)
-
-
 @pytest.fixture
 def namespace():
     """A namespace of the test's own."""
-    try:
-        space = Namespace()
-    except FileNotFoundError:
-        pytest.skip("unshare is not installed: no network namespace")
-    if not space.up:
-        space.close()
-        pytest.skip("no right to make a network namespace")
-    yield space
-    space.close()
+    with Namespace() as space:
+        yield space
 
 
-def ready(process: subprocess.Popen[str]) -> subprocess.Popen[str]:
-    """Wait until a robot or speaker says so."""
-    assert "ready" in process.stdout.readline()
-    return process
+class Peer:
+    """The C++ client in a namespace: alive and listening; it commands when told to."""
+
+    def __init__(self, namespace: Namespace, log) -> None:
+        self._log = log
+        self.process = ready(namespace.python("-c", PEER, log))
+
+    def hears(self) -> None:
+        """Wait for its first valid state."""
+        assert self.process.stdout.readline() == "hears\n", self.said()
+
+    def command(self) -> None:
+        """Have it command from now on."""
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+
+    def leave(self) -> dict:
+        """End it, which it must have lived to see; returns what it has heard."""
+        output, _ = self.process.communicate(timeout=20)
+        assert self.process.returncode == 0, self.said()
+        return json.loads(output.splitlines()[-1])
+
+    def said(self) -> str:
+        """What the SDK has printed."""
+        return self._log.read_text()
 
 
-def peer(namespace: Namespace, patience: float = 20.0) -> tuple[int, str]:
-    """Return code and output of the C++ client, which waits for a first valid state for `patience` [s]."""
-    process = namespace.start("-c", PEER, patience, LISTENING)
-    output, _ = process.communicate(timeout=60)
-    return process.returncode, output
+@pytest.fixture
+def log(tmp_path):
+    """Where the SDK prints to."""
+    return tmp_path / "sdk.log"
 
 
-def heard(output: str) -> dict:
-    """What the C++ client says it has heard."""
-    return json.loads(next(line for line in output.splitlines() if line.startswith("{")))
+def start_robot(namespace: Namespace, *arguments: object) -> subprocess.Popen[str]:
+    """A virtual Go2 in the only domain that the C++ client knows."""
+    return ready(namespace.python("-m", "collect", "robot", "--domain", 0, *arguments))
 
 
-def test_it_hears_and_commands_the_virtual_go2(namespace, tmp_path):
+def start_session(namespace: Namespace, plan, out) -> subprocess.Popen[str]:
+    """A session of ours in the same domain."""
+    options = ["--interface", "lo", "--domain", 0, "--out", out, "--session", "s"]
+    return namespace.python("-m", "collect", "run", plan, *options)
+
+
+def test_it_hears_and_commands_the_virtual_go2(namespace, tmp_path, log):
     """Live beside it for seconds, take its states at their rate, have its commands obeyed: CRCs valid both ways."""
-    robot = ready(namespace.start("-m", "collect", "robot", "--domain", 0, "--truth", tmp_path / "truth.h5"))
-    release = namespace.start("-c", RELEASE)
+    robot = start_robot(namespace, "--truth", tmp_path / "truth.h5")
+    release = namespace.python("-c", RELEASE)
     assert release.communicate(timeout=60)[0] == "normal\n"
-    code, output = peer(namespace)
-    assert code == 0, output
-    assert "CRC Error" not in output
+    peer = Peer(namespace, log)
+    peer.command()
+    peer.hears()
+    time.sleep(LISTENING)
+    state = peer.leave()
+    assert "CRC Error" not in peer.said()
     robot.send_signal(signal.SIGTERM)
     assert robot.wait(10) == 0
     with h5py.File(tmp_path / "truth.h5") as file:
@@ -158,7 +156,6 @@ def test_it_hears_and_commands_the_virtual_go2(namespace, tmp_path):
     sent = rows[commanded[0] : commanded[-1] + 1]
     assert len(commanded) > 0.9 * len(sent)
     assert int(rows["commands"][-1] - rows["commands"][commanded[0]]) > 500
-    state = heard(output)
     assert len(sent) > 0.6 * 500.0 * LISTENING
     assert 0.6 < state["states"] / len(sent) < 1.1
     check(state)
@@ -175,17 +172,57 @@ def check(state: dict) -> None:
     assert state["rpy"] == pytest.approx([0.0, 0.0, 0.0], abs=0.01)
 
 
-def test_it_checks_the_crc(namespace):
+def test_a_session_beside_it_is_complete(namespace, short_plan, tmp_path, log):
+    """It listens only: it outlives all that we announce, hears the robot and us, and the session misses nothing."""
+    start_robot(namespace)
+    peer = Peer(namespace, log)
+    session = start_session(namespace, short_plan, tmp_path)
+    output, _ = session.communicate(timeout=60)
+    heard = peer.leave()
+    assert session.returncode == 0, output
+    recorded = recording.read(tmp_path / "s.h5")
+    assert recorded.attributes["state"] == "complete"
+    assert json.loads(recorded.attributes["statistics"])["missing"] == 0
+    assert "CRC Error" not in peer.said()
+    assert heard["states"] > 0.6 * len(recorded)
+    assert heard["command_kd"] == [DAMPING_KD] * 12  # of our last frame
+
+
+def test_its_commands_stop_a_session(namespace, short_plan, tmp_path, log):
+    """Silent when the session begins, so that we know its writer and bear it; its first commands end the session."""
+    start_robot(namespace, "--wire", tmp_path / "wire")
+    peer = Peer(namespace, log)
+    peer.hears()
+    session = start_session(namespace, short_plan, tmp_path)
+    while (wire.read(tmp_path / "wire")["kp"] == 25.0).all(axis=1).sum() < 500:
+        assert session.poll() is None, session.communicate()[0]
+        time.sleep(0.05)
+    peer.command()
+    output, _ = session.communicate(timeout=60)
+    peer.leave()
+    assert session.returncode in (3, 6), output  # it may move the legs while we damp
+    assert "STOP L11 " in output
+    frames = wire.read(tmp_path / "wire")
+    stiff = (frames["kp"] == 25.0).all(axis=1)
+    ours = frames[frames["writer"] == frames["writer"][stiff][0]]
+    last = np.flatnonzero(ours["kp"].any(axis=1))[-1]
+    theirs = frames[(frames["kp"] == 5.0).all(axis=1)]
+    assert ours["heard"][last] - theirs["heard"][0] < 0.015
+    assert len(ours) - last > 400  # a second of damping against it
+    assert (ours["kd"][last + 1 :] == DAMPING_KD).all()
+
+
+def test_it_checks_the_crc(namespace, log):
     """Hear nothing but CRC errors from one who sends wrong ones: what the client accepts, it has checked."""
-    ready(namespace.start("-c", BAD_CRC))
-    code, output = peer(namespace, patience=2.0)
-    assert code == 0, output
-    assert "low_state CRC Error (GO2)" in output
-    assert heard(output)["states"] == 0
+    ready(namespace.python("-c", BAD_CRC))
+    peer = Peer(namespace, log)
+    time.sleep(2.0)
+    assert peer.leave()["states"] == 0
+    assert "low_state CRC Error (GO2)" in peer.said()
 
 
-def test_it_dies_of_the_sdks_own_types(namespace):
+def test_it_dies_of_the_sdks_own_types(namespace, log):
     """Crash beside a reader of LowCmd as the SDK ships it, with uint8: so the tests above can fail."""
-    ready(namespace.start("-c", UNMODIFIED))
-    code, output = peer(namespace)
-    assert code == -signal.SIGSEGV, output
+    ready(namespace.python("-c", UNMODIFIED))
+    peer = namespace.python("-c", PEER, log)
+    assert peer.wait(20) == -signal.SIGSEGV, log.read_text()

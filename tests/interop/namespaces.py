@@ -1,0 +1,109 @@
+"""Network namespaces of a test's own, and a cable between two of them: as if on computers of their own."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT
+
+_HOLD = "ip link set lo up && echo up && exec cat"  # lives until its input is closed
+
+
+class Namespace:
+    """A network namespace with nothing but loopback; what was started in it ends with it."""
+
+    def __init__(self, beside: Namespace | None = None) -> None:
+        """Make one, or skip the test where that is not allowed.
+
+        Args:
+            beside: a namespace that this one shall be joined to.
+        """
+        self._started: list[subprocess.Popen[str]] = []
+        # Root's own rights, which keep real-time scheduling; else those that every user has in a user namespace.
+        ways = ([], ["unshare", "--map-root-user"]) if beside is None else (beside._as_user,)
+        for way in ways:
+            reason = self._hold([*way, "unshare", "--net", "sh", "-c", _HOLD])
+            if reason is None:
+                into = ["nsenter", f"--target={self._holder.pid}"]
+                self._as_user = [*into, "--user", "--preserve-credentials"] if way else []
+                self._inside = [*self._as_user, *into, "--net"]
+                return
+        pytest.skip(f"no right to make a network namespace: {reason}")
+
+    def _hold(self, command: list[str]) -> str | None:
+        """Start the process that the namespace lives in; None, or why there is none."""
+        try:
+            self._holder = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            )
+        except FileNotFoundError as error:
+            return str(error)
+        if self._holder.stdout.readline() == "up\n":
+            return None
+        return self._holder.communicate()[1].strip()
+
+    def __enter__(self) -> Namespace:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End whatever still runs inside, then the namespace itself."""
+        for process in self._started:
+            process.terminate()
+            process.communicate(timeout=10)
+        self._holder.communicate(timeout=10)
+
+    def python(self, *arguments: object) -> subprocess.Popen[str]:
+        """Start Python with `arguments` inside, from the checkout; a crash leaves no core file."""
+        process = subprocess.Popen(
+            [*self._inside, sys.executable, *(str(argument) for argument in arguments)],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, 0)),
+        )
+        self._started.append(process)
+        return process
+
+    def ip(self, *arguments: str) -> None:
+        """Run `ip` inside."""
+        subprocess.run([*self._inside, "ip", *arguments], check=True, capture_output=True)
+
+
+class Cable:
+    """A virtual Ethernet pair between a computer and a robot, with the addresses that Unitree gives them."""
+
+    COMPUTER, ROBOT = "computer", "robot"
+    """The interfaces at its two ends."""
+
+    def __init__(self, computer: Namespace, robot: Namespace) -> None:
+        """Join two namespaces of which the one was made beside the other; skip the test where that is not allowed."""
+        self._robot = robot
+        peer = ("peer", "name", self.ROBOT, "netns", str(robot._holder.pid))
+        try:
+            computer.ip("link", "add", self.COMPUTER, "type", "veth", *peer)
+        except subprocess.CalledProcessError as error:
+            pytest.skip(f"no right to make a virtual Ethernet pair: {error.stderr.decode()}")
+        for namespace, end, address in ((computer, self.COMPUTER, 99), (robot, self.ROBOT, 161)):
+            namespace.ip("address", "add", f"192.168.123.{address}/24", "dev", end)
+            namespace.ip("link", "set", end, "up")
+
+    def pull(self) -> None:
+        """Take it out at the robot: neither end has a carrier any more."""
+        self._robot.ip("link", "set", self.ROBOT, "down")
+
+    def plug(self) -> None:
+        """Put it back in."""
+        self._robot.ip("link", "set", self.ROBOT, "up")
+
+
+def ready(process: subprocess.Popen[str]) -> subprocess.Popen[str]:
+    """Wait until a process says that it is ready."""
+    for line in process.stdout:
+        if "ready" in line:
+            return process
+    raise AssertionError("ended before it was ready")

@@ -1,0 +1,92 @@
+"""A session over a network cable: the robot and our computer are two hosts that share nothing but it."""
+
+import json
+import subprocess
+import time
+
+import numpy as np
+import pytest
+from conftest import HELD_UP
+from namespaces import Cable, Namespace, ready
+
+from collect import recording
+from collect.safety import DAMPING_KD
+from collect.virtual import wire
+
+pytestmark = [pytest.mark.dds, pytest.mark.flaky(reruns=2, only_rerun=HELD_UP)]
+
+DOMAIN = 1
+"""The virtual Go2 refuses the real robots' domain, 0, on a network."""
+
+
+@pytest.fixture
+def computer():
+    """Ours."""
+    with Namespace() as namespace:
+        yield namespace
+
+
+@pytest.fixture
+def robot(computer):
+    """The robot's own computer."""
+    with Namespace(beside=computer) as namespace:
+        yield namespace
+
+
+@pytest.fixture
+def cable(computer, robot):
+    return Cable(computer, robot)
+
+
+@pytest.fixture
+def frames(cable, robot, tmp_path):
+    """The virtual Go2 on its end of the cable; gives what it has received so far."""
+    heard = tmp_path / "wire"
+    ready(robot.python("-m", "collect", "robot", "--interface", cable.ROBOT, "--domain", DOMAIN, "--wire", heard))
+    return lambda: wire.read(heard)
+
+
+def start_session(computer: Namespace, plan, out) -> subprocess.Popen[str]:
+    """Begin one at our end, with an operator who says that the robot hangs."""
+    where = ["--interface", Cable.COMPUTER, "--domain", DOMAIN, "--out", out, "--session", "s"]
+    session = computer.python("-m", "collect", "run", plan, *where)
+    session.stdin.write("HANGING\n")
+    session.stdin.flush()
+    return session
+
+
+def test_a_session_is_complete(short_plan, computer, frames, tmp_path):
+    """Found by multicast, released, moved and sealed, with no tick missing."""
+    session = start_session(computer, short_plan, tmp_path)
+    output, _ = session.communicate(timeout=60)
+    assert session.returncode == 0, output
+    assert "'normal' released" in output
+    recorded = recording.read(tmp_path / "s.h5")
+    assert recorded.attributes["state"] == "complete"
+    assert json.loads(recorded.attributes["statistics"])["missing"] == 0
+    assert (np.diff(recorded.tick.astype(int)) == 2).all()
+    assert (frames()["valid"] == 1).all()
+
+
+def test_nothing_stiff_follows_when_the_cable_was_out(short_plan, computer, cable, frames, tmp_path):
+    """Out for a second in the middle of the motion: the session stops by itself and only damping comes afterwards."""
+    session = start_session(computer, short_plan, tmp_path)
+    while (frames()["kp"] == 25.0).all(axis=1).sum() < 500:
+        assert session.poll() is None, session.communicate()[0]
+        time.sleep(0.05)
+    cable.pull()
+    time.sleep(1.0)
+    before = len(frames())
+    cable.plug()
+    output, _ = session.communicate(timeout=60)
+    assert session.returncode == 3, output
+    assert "STOP L1 no robot state" in output
+    assert "The robot is still" in output
+    assert recording.read(tmp_path / "s.h5").attributes["stop_code"] == "L1"
+    everything = frames()
+    assert everything["kp"][before - 1].all()  # the robot was left with a stiff command
+    after = everything[before:]
+    assert len(after) > 100
+    assert (after["valid"] == 1).all()
+    assert not after["kp"].any()
+    assert (after["kd"] == DAMPING_KD).all()
