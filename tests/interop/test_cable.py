@@ -15,6 +15,9 @@ from collect.virtual import wire
 
 pytestmark = [pytest.mark.dds, pytest.mark.flaky(reruns=2, only_rerun=HELD_UP)]
 
+OUT = 0.8
+"""The kernel forgets the robot's hardware address when the carrier goes and asks for it once a second: commands are
+heard again 1 s after the cable was pulled at the earliest, and the session must still be damping then [s]."""
 DOMAIN = 1
 """The virtual Go2 refuses the real robots' domain, 0, on a network."""
 
@@ -69,13 +72,13 @@ def test_a_session_is_complete(short_plan, computer, frames, tmp_path):
 
 
 def test_nothing_stiff_follows_when_the_cable_was_out(short_plan, computer, cable, frames, tmp_path):
-    """Out for a second in the middle of the motion: the session stops by itself and only damping comes afterwards."""
+    """Out for a moment in the middle of the motion: the session stops by itself and only damping comes afterwards."""
     session = start_session(computer, short_plan, tmp_path)
     while (frames()["kp"] == 25.0).all(axis=1).sum() < 500:
         assert session.poll() is None, session.communicate()[0]
         time.sleep(0.05)
     cable.pull()
-    time.sleep(1.0)
+    time.sleep(OUT)
     before = len(frames())
     cable.plug()
     output, _ = session.communicate(timeout=60)
@@ -86,7 +89,7 @@ def test_nothing_stiff_follows_when_the_cable_was_out(short_plan, computer, cabl
     everything = frames()
     assert everything["kp"][before - 1].all()  # the robot was left with a stiff command
     after = everything[before:]
-    assert len(after) > 100
+    assert len(after) > 50
     assert (after["valid"] == 1).all()
     assert not after["kp"].any()
     assert (after["kd"] == DAMPING_KD).all()
