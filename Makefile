@@ -1,5 +1,5 @@
 # make demo | make test | make check | make bench | make faults | make clean
-# Everything runs from the checkout in .venv; nothing is installed outside it.
+# Everything runs from the checkout in .venv, or .venv-0.10; nothing is installed outside them.
 
 VENV := .venv
 RUN := $(VENV)/bin/python

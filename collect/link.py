@@ -138,6 +138,7 @@ class Link:
     def other_writers(self, topic: str) -> set[Writer]:
         """Writers of `topic` that belong to neither us nor our friends, whether or not they have written yet."""
         ours = self.friends | {self.guid}
+        # N is always the same: Cyclone 0.10, asked for fewer than the time before, writes beyond the end of its array.
         return {
             Writer(str(endpoint.participant_key), str(endpoint.key))
             for endpoint in self._publications.read(N=1000)

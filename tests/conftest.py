@@ -74,7 +74,9 @@ def virtual_go2(domain: int) -> Iterator[Callable[..., subprocess.Popen[str]]]:
         robot.stdout.close()
 
 
-def verb(*arguments: object, cwd: Path = ROOT, timeout: float = 300.0) -> subprocess.CompletedProcess[str]:
+def verb(
+    *arguments: object, cwd: Path = ROOT, timeout: float = 300.0, python: str | Path = sys.executable
+) -> subprocess.CompletedProcess[str]:
     """Run `python -m …` as a user does."""
-    command = [sys.executable, "-m", *(str(argument) for argument in arguments)]
+    command = [python, "-m", *(str(argument) for argument in arguments)]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=timeout, check=False)

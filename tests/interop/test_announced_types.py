@@ -14,6 +14,7 @@ from cyclonedds import _clayer
 from cyclonedds.builtin import BuiltinDataReader, BuiltinTopicDcpsPublication, BuiltinTopicDcpsSubscription
 from cyclonedds.idl._typesupport.DDS.XTypes._ddsi_xt_type_object import TypeIdentifier, TypeObject
 from cyclonedds.util import duration
+from second_environment import PYTHON, require
 
 from collect.link import Link
 from collect.virtual import wire
@@ -92,11 +93,11 @@ def started():
         process.communicate(timeout=20)
 
 
-@pytest.mark.parametrize("python", [sys.executable, ROOT / ".venv-0.10/bin/python"], ids=["11", "0.10"])
+@pytest.mark.parametrize("python", [sys.executable, PYTHON], ids=["11", "0.10"])
 def test_a_session_announces_nothing_that_kills_a_robot(python, short_plan, domain, virtual_go2, started, tmp_path):
     """From its first look until the legs move; nor does the virtual Go2, which shares networks with robots too."""
-    if not (ROOT / python).exists():
-        pytest.skip("no environment with Cyclone DDS 0.10: make install-0.10")
+    if python is PYTHON:
+        require()
     virtual_go2("--wire", str(tmp_path / "wire"))
     spy = Spy(domain)
     session = started(
