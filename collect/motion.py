@@ -38,6 +38,8 @@ GUARD_ANSWERS = 3.0
 STOPPED, OPERATOR, NOT_STILL = 3, 4, 6
 """Exit codes: stopped by a check, by the operator, robot not seen still."""
 SIMULATOR = "simulator"
+_CHANNELS = {name: (name,) for name in ("tick", "temperature", "mode")} | {"battery": ("voltage", "current", "soc")}
+"""Of the recording, by what a simulator does not deliver."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +163,7 @@ def _header(plan: Plan, options: Options, robot: Robot, name: str, first: bool) 
     return {
         "session": name,
         "rate": robot.rate,
-        "missing": sorted(robot.missing & {"tick", "temperature", "mode"}),
+        "missing": sorted(channel for what in robot.missing for channel in _CHANNELS.get(what, ())),
         "segments": sealing.describe(plan.segments),
         "attributes": {
             "robot": f"Go2 on {options.where}",

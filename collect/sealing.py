@@ -12,14 +12,18 @@ import numpy as np
 from collect import journal, recording
 from collect.channels import CHANNELS, SEGMENT, empty_segments
 from collect.errors import UserError
-from collect.recording import Recording
+from collect.recording import Recording, blank
 
 _PACKAGES = ("numpy", "h5py", "cyclonedds", "unitree-sdk2py-dimos")
 
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that a recording depends on."""
-    installed = {d.metadata["Name"]: d.version for d in importlib.metadata.distributions()}
+    # PyPI's wheels of cyclonedds 0.10.5 for Python 3.11 and later go by a name of their own.
+    names = (
+        (str(d.metadata["Name"]).removeprefix("tensor-ipc-"), d.version) for d in importlib.metadata.distributions()
+    )
+    installed = dict(names)
     return {"python": platform.python_version()} | {name: installed.get(name, "absent") for name in _PACKAGES}
 
 
@@ -41,6 +45,7 @@ def seal(path: Path) -> Path:
 def _recording(header: dict[str, Any], outcome: dict[str, Any] | None, rows: np.ndarray[Any, Any]) -> Recording:
     absent = set(header.get("missing", []))
     channels = {name: np.ascontiguousarray(rows[name]) for name in CHANNELS if name not in absent}
+    channels |= {name: blank(len(rows), CHANNELS[name].columns) for name in absent if CHANNELS[name].dtype == "f4"}
     channels["time"] = channels["time"] - channels["time"][0]
     attributes = header["attributes"] | (outcome or {"state": "recovered", "stop_code": ""})
     return Recording(

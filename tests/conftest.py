@@ -25,8 +25,6 @@ def logs() -> Path:
     return folder
 
 
-HELD_UP = ["STOP L1 ", "STOP L12 ", "did not beat", "rt/lowstate comes at"]
-"""What a machine that stands still for some ms does to a session: it stops it, or spoils the rate before it."""
 SHORT = """
 name: short
 rest: 0.2

@@ -9,7 +9,7 @@ import sys
 import time
 
 import pytest
-from conftest import HELD_UP, ROOT
+from conftest import ROOT
 from cyclonedds import _clayer
 from cyclonedds.builtin import BuiltinDataReader, BuiltinTopicDcpsPublication, BuiltinTopicDcpsSubscription
 from cyclonedds.idl._typesupport.DDS.XTypes._ddsi_xt_type_object import TypeIdentifier, TypeObject
@@ -19,7 +19,7 @@ from second_environment import PYTHON, require
 from collect.link import Link
 from collect.virtual import wire
 
-pytestmark = [pytest.mark.dds, pytest.mark.flaky(reruns=2, only_rerun=HELD_UP)]
+pytestmark = pytest.mark.dds
 
 TK_BYTE, TK_INT8, TK_UINT8 = 0x02, 0x0C, 0x0D
 """XTypes 1.3, 7.2.2.4.2; 0.10 knows only the first."""

@@ -6,14 +6,13 @@ import time
 
 import numpy as np
 import pytest
-from conftest import HELD_UP
 from namespaces import Cable, Namespace, ready
 
 from collect import recording
 from collect.safety import DAMPING_KD
 from collect.virtual import wire
 
-pytestmark = [pytest.mark.dds, pytest.mark.flaky(reruns=2, only_rerun=HELD_UP)]
+pytestmark = pytest.mark.dds
 
 OUT = 0.8
 """The kernel forgets the robot's hardware address when the carrier goes and asks for it once a second: commands are

@@ -11,7 +11,6 @@ import time
 import h5py
 import numpy as np
 import pytest
-from conftest import HELD_UP
 from namespaces import Namespace, ready
 
 from collect import recording
@@ -20,7 +19,7 @@ from collect.virtual import wire
 
 pytest.importorskip("unitree_interface", reason="far-unitree-sdk is not installed: no genuine 0.10.2 peer")
 
-pytestmark = [pytest.mark.dds, pytest.mark.flaky(reruns=2, only_rerun=HELD_UP)]
+pytestmark = pytest.mark.dds
 
 LISTENING = 3.0
 """How long the peer lives beside us from its first valid state on [s]."""
