@@ -167,19 +167,31 @@ def show(recordings: Sources, json_file: Annotated[Path | None, tyro.conf.arg(na
     return 0
 
 
-def recover(journals: Sources) -> int:
+def recover(journals: Sources, out: Path | None = None) -> int:
     """Make valid recordings of interrupted sessions.
 
+    A journal is removed once its recording is proven to hold all of its rows. Exit codes: 0 complete, 3 rows were
+    damaged and dropped, 1 nothing could be recovered.
+
     Args:
-        journals: The *.journal files they left.
+        journals: The *.journal files they left, or the folders that hold them.
+        out: Folder for the recordings; that of the journal by default.
     """
+    from collect.salvage import NothingLeftError, find
     from collect.sealing import seal
 
-    if not journals:
-        raise UserError("no journal named", where="python -m collect recover", fix="name one or more *.journal files")
-    for path in journals:
-        print(f"recovered {seal(path)}")
-    return 0
+    codes = {0}
+    for path in find([*journals]):
+        try:
+            sealed = seal(path, out)
+        except NothingLeftError as error:
+            print(f"error: {error}", file=sys.stderr)
+            codes.add(1)
+            continue
+        kept = "" if sealed.complete else f"; {path} is kept"
+        print(f"recovered {sealed}{kept}")
+        codes.add(0 if sealed.complete else 3)
+    return 1 if 1 in codes else max(codes)
 
 
 def convert(

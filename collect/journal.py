@@ -1,7 +1,9 @@
-"""The log while the robot moves: fixed-size rows with a CRC in a preallocated, memory-mapped file.
+"""The log while the robot moves: fixed-size rows with a CRC, in memory first, half a second later on the disk.
 
-Every row is in the page cache the moment it is written, so it survives the death of any process; a
-thread asks the disk to keep it. The file cannot meet a full disk because its space is reserved first.
+`append` copies a row into shared memory, which outlives any process and waits for no disk; a thread carries what is new
+to a file whose space was reserved before. Rows do not go through a memory map of that file: there a single row can wait
+for the disk, and all threads of the interpreter with it (27 ms on an idle ext4, without end on a disk that stalls), and
+an I/O error would kill the process. `collect.salvage` reads what is left of both.
 """
 
 from __future__ import annotations
@@ -9,30 +11,87 @@ from __future__ import annotations
 import json
 import mmap
 import os
+import secrets
+import struct
 import threading
 import time
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from collect.channels import CHANNELS, GAP
+from collect.channels import CHANNELS
+from collect.durable import reserve, sync_folder, write_at
 from collect.errors import UserError
 
 SUFFIX = ".journal"
-_MAGIC, _END = b"GO2JRNL1", b"GO2JREND"
-_PAGE = 4096
-_SYNC = 0.5
-"""A power cut may cost this much [s]."""
+MEMORY = Path("/dev/shm")
+"""Where rows are kept until they are on the disk: a file system in memory."""
+RING = 16384
+"""Rows that memory holds: a disk that stands still for half a minute costs none of them."""
+INTERVAL = 0.5
+"""Rows go to the disk this often; a power cut costs this and the time the disk takes [s]."""
+PATIENCE = 5.0
+"""How long `close` waits for the disk [s]."""
+HEADER_MAGIC, OUTCOME_MAGIC, RING_MAGIC = b"GO2JRNL2", b"GO2JREND", b"GO2JRING"
+BLOCK = struct.Struct("<8sII")
+"""Magic, length and CRC-32 of the text that belongs to it."""
+PAGE = 4096
+OUTCOME = 7 * PAGE
+"""Room for how the session ended [B]."""
 
 ROW = np.dtype(
     [("number", "<u4")]
     + [(name, channel.dtype, (channel.columns,) if channel.columns else ()) for name, channel in CHANNELS.items()]
     + [("crc", "<u4")]
 )
-"""One tick: its number from 1, the channels of the recording, and the CRC-32 of all that."""
+"""One tick: its number from 1, the channels of the recording, and the CRC-32 of all that, begun with the header's."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where things stand in the file: header, outcome, rows, outcome again, header again.
+
+    The second header ends the file, its text before its block, so that each is found without the other.
+    The ring in memory: a page with the salt of its rows, outcome, rows.
+    """
+
+    header: int
+    """Length of the header with its block [B]."""
+    capacity: int
+    """Rows."""
+
+    @property
+    def outcomes(self) -> tuple[int, int]:
+        """Both places of the outcome."""
+        return _pages(self.header), self.rows + _pages(self.capacity * ROW.itemsize)
+
+    @property
+    def rows(self) -> int:
+        """Place of the first row."""
+        return _pages(self.header) + OUTCOME
+
+    @property
+    def size(self) -> int:
+        """Of the whole file."""
+        return self.outcomes[1] + OUTCOME + _pages(self.header)
+
+
+def _pages(length: int) -> int:
+    return -(-length // PAGE) * PAGE
+
+
+def block(magic: bytes, text: bytes) -> bytes:
+    """A text with its magic, length and CRC-32 before it."""
+    return BLOCK.pack(magic, len(text), zlib.crc32(text)) + text
+
+
+def salt_of(header: bytes) -> int:
+    """What the CRC of each row begins with, so that rows of one journal are not taken for another's."""
+    return zlib.crc32(header)
 
 
 def blank_row() -> NDArray[Any]:
@@ -45,66 +104,95 @@ def blank_row() -> NDArray[Any]:
 
 
 class Journal:
-    """An append-only log of at most `capacity` rows; `append` is the only call in the control loop."""
+    """An append-only log of at most `capacity` rows; `append`, `behind` and `failure` are for the control loop.
+
+    It belongs to the process that makes it: its thread does not survive a fork.
+    """
 
     def __init__(self, path: Path, capacity: int, header: dict[str, Any]) -> None:
-        """Reserve the file.
+        """Reserve the file and the memory, and have the disk keep the header.
 
         Raises:
-            UserError: when it exists or there is no room for it.
+            UserError: when the file exists, or there is no room for it or in memory.
         """
-        text = json.dumps(header).encode()
-        start = _first_row(len(text))
-        size = start + capacity * ROW.itemsize
-        self.path = path
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-            os.posix_fallocate(self._file, 0, size)
-        except FileExistsError:
-            raise UserError(
-                "an unfinished session of that name exists", where=str(path), fix=f"python -m collect recover {path}"
-            ) from None
-        except OSError as error:
-            path.unlink(missing_ok=True)
-            raise UserError(
-                f"cannot reserve {size / 1e6:.0f} MB for the log: {error}",
-                where=str(path),
-                fix="free space or choose --out",
-            ) from error
-        self._map = mmap.mmap(self._file, size)
-        self._outcome = start - _PAGE
-        self._put(0, _MAGIC, text)
-        self._rows = np.frombuffer(self._map, ROW, capacity, start)
+        ring = f"go2-{secrets.token_hex(8)}.ring"
+        text = json.dumps({"header": header, "capacity": capacity, "ring": ring, "row": str(ROW.descr)}).encode()
+        self.path, self._ring = path, MEMORY / ring
+        self._layout, self._salt = Layout(BLOCK.size + len(text), capacity), salt_of(text)
+        self._slots = min(capacity, RING)
+        self._file, self._map = self._reserve(text)
+        self._bytes = memoryview(self._map)[PAGE + OUTCOME :]
+        self._rows = np.frombuffer(self._map, ROW, self._slots, PAGE + OUTCOME)
         self.row = blank_row()
         """The row to be refilled every tick, of dtype `ROW`."""
         self._checked = self.row.reshape(1).view(np.uint8)[:-4]
         self._count = 0
-        self._stopped = threading.Event()
+        self.safe = 0
+        """Rows that the disk has confirmed."""
         self.failure: str | None = None
-        """Why the disk no longer keeps it, None while it does."""
-        self._synced = time.monotonic()
-        self._syncer = threading.Thread(target=self._sync, name="journal-sync", daemon=True)
-        self._syncer.start()
+        """What the disk said when it refused, None as long as it did not; it is asked again all the same."""
+        self._safe_since = time.monotonic()
+        self._outcome, self._outcome_safe = b"", False
+        self._closing = threading.Event()
+        self._carrier = threading.Thread(target=self._carry, name="journal", daemon=True)
+        self._carrier.start()
+
+    def _reserve(self, header: bytes) -> tuple[int, mmap.mmap]:
+        size, where = self._layout.size, self.path
+        file: int | None = None
+        try:
+            where.parent.mkdir(parents=True, exist_ok=True)
+            file = reserve(where, size)
+            head = block(HEADER_MAGIC, header)
+            write_at(file, head, 0)
+            write_at(file, header + head[: BLOCK.size], size - len(head))
+            os.fsync(file)
+            sync_folder(where.parent)
+            sync_folder(where.parent.parent)  # the folder may be new as well
+            size, where = PAGE + OUTCOME + self._slots * ROW.itemsize, self._ring
+            memory = reserve(where, size, 0o600)
+        except FileExistsError:
+            fix = f"python -m collect recover {where}, or choose another --session"
+            raise UserError("an unfinished session of that name exists", where=str(where), fix=fix) from None
+        except OSError as error:
+            if file is not None:
+                os.close(file)
+                self.path.unlink()
+            what = f"cannot reserve {size / 1e6:.0f} MB for the log: {error.strerror}"
+            raise UserError(what, where=str(where), fix="free space there, or choose another --out") from error
+        ring = mmap.mmap(memory, size)
+        os.close(memory)
+        ring[:] = block(RING_MAGIC, self._salt.to_bytes(4, "little")).ljust(size, b"\0")  # touches every page of it
+        return file, ring
 
     def append(self) -> None:
-        """Log `row` as it stands; its number and CRC are filled in.
+        """Log `row` as it stands; its number and CRC are filled in. Never waits for the disk.
 
         Raises:
-            IndexError: when the journal is full.
+            IndexError: when the journal is full, or memory is full of rows that the disk has not taken.
         """
-        self.row["number"] = self._count + 1
-        self.row["crc"] = zlib.crc32(self._checked)
-        self._rows[self._count] = self.row
-        self._count += 1
+        count = self._count
+        if count >= self._layout.capacity or count - self.safe >= self._slots:
+            raise IndexError(f"no room for row {count + 1}, {self.safe} are on the disk: {self.failure or 'full'}")
+        self.row["number"] = count + 1
+        self.row["crc"] = zlib.crc32(self._checked, self._salt)
+        self._rows[count % self._slots] = self.row
+        self._count = count + 1
+
+    @property
+    def behind(self) -> float:
+        """What a power cut would cost now: how long ago the newest row was logged that surely is on the disk [s]."""
+        return time.monotonic() - self._safe_since
 
     def finish(self, outcome: dict[str, Any]) -> None:
-        """Note how the session ended; a journal without this was interrupted."""
-        self._put(self._outcome, _END, json.dumps(outcome).encode())
-
-    def _put(self, at: int, magic: bytes, text: bytes) -> None:
-        block = magic + len(text).to_bytes(4, "little") + zlib.crc32(text).to_bytes(4, "little") + text
-        self._map[at : at + len(block)] = block
+        """Note how the session ended; a journal without this was interrupted. Texts over 4000 letters are cut."""
+        short = {name: value[:4000] if isinstance(value, str) else value for name, value in outcome.items()}
+        text = json.dumps({"rows": self._count, "outcome": short}, ensure_ascii=False)
+        noted = block(OUTCOME_MAGIC, text.encode(errors="replace"))
+        if len(noted) > OUTCOME:
+            raise ValueError(f"the outcome takes {len(noted)} bytes, there are {OUTCOME}")
+        self._map[PAGE : PAGE + len(noted)] = noted
+        self._outcome = noted
 
     def __len__(self) -> int:
         return self._count
@@ -112,72 +200,47 @@ class Journal:
     @property
     def capacity(self) -> int:
         """Rows it can hold."""
-        return len(self._rows)
+        return self._layout.capacity
 
     def close(self) -> None:
-        """Bring everything to the disk."""
-        self._stopped.set()
-        self._syncer.join()
+        """Bring everything to the disk. What the disk does not take stays in memory, for `recover`."""
+        self._closing.set()
+        self._carrier.join(PATIENCE)
+        if self._carrier.is_alive():  # it waits for the disk, and needs map and file until that answers
+            self.failure = self.failure or f"the disk has not answered for {PATIENCE:.0f} s"
+            return
+        if self.safe == self._count and self._outcome_safe:
+            self._ring.unlink(missing_ok=True)
         del self._rows
+        self._bytes.release()
         self._map.close()
         os.close(self._file)
 
-    @property
-    def behind(self) -> float:
-        """Since everything was last brought to the disk [s]."""
-        return time.monotonic() - self._synced
+    def _carry(self) -> None:
+        due = time.monotonic() + INTERVAL
+        while not self._closing.wait(max(due - time.monotonic(), 0.0)):
+            self._save()
+            due = max(due + INTERVAL, time.monotonic())
+        self._save()
 
-    def _sync(self) -> None:
+    def _save(self) -> None:
+        """Write what is new and have the disk confirm it; what it did not confirm is written again the next time."""
+        begun, count, outcome = time.monotonic(), self._count, self._outcome
         try:
-            while not self._stopped.wait(_SYNC):
-                begun = time.monotonic()
-                os.fdatasync(self._file)
-                self._synced = begun
+            self._write_rows(count)
+            for place in self._layout.outcomes:
+                write_at(self._file, outcome, place)
             os.fdatasync(self._file)
-        except OSError as error:
-            self.failure = f"the disk does not keep the journal: {error.strerror}"
+        except Exception as error:  # the loop is to hear of it, whatever it is
+            self.failure = str(error)
+            return
+        self.safe, self._safe_since, self._outcome_safe = count, begun, outcome is self._outcome
 
-
-def _first_row(length: int) -> int:
-    """Where rows begin: after the header's pages and one page for the outcome [B]."""
-    return (-(-(16 + length) // _PAGE) + 1) * _PAGE
-
-
-def _get(raw: bytes, at: int, magic: bytes) -> dict[str, Any] | None:
-    length = int.from_bytes(raw[at + 8 : at + 12], "little")
-    text = raw[at + 16 : at + 16 + length]
-    checksum = int.from_bytes(raw[at + 12 : at + 16], "little")
-    if raw[at : at + 8] != magic or not 0 < length == len(text) or zlib.crc32(text) != checksum:
-        return None
-    found: dict[str, Any] = json.loads(text)
-    return found
-
-
-def read(path: Path) -> tuple[dict[str, Any], dict[str, Any] | None, NDArray[Any]]:
-    """What a journal holds: its header, how the session ended, and every undamaged row, in order.
-
-    The outcome is None when the session was interrupted. A row after a damaged one is flagged with a gap.
-
-    Raises:
-        UserError: when the file is not a journal or its header is damaged.
-    """
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"cannot read the journal: {error.strerror}", where=str(path), fix="check the path") from error
-    header = _get(raw, 0, _MAGIC)
-    if header is None:
-        raise UserError("not a journal, or its header is damaged", where=str(path), fix="name a *.journal file")
-    start = _first_row(int.from_bytes(raw[8:12], "little"))
-    capacity = max(len(raw) - start, 0) // ROW.itemsize
-    rows = np.frombuffer(raw, ROW, capacity, start) if capacity else np.zeros(0, ROW)
-    good = np.array([_intact(rows[k : k + 1], k) for k in range(capacity)], dtype=bool)
-    kept = rows[good].copy()
-    after_hole = np.diff(kept["number"].astype(np.int64), prepend=0) > 1
-    kept["flags"][after_hole] |= GAP
-    return header, _get(raw, start - _PAGE, _END), kept
-
-
-def _intact(row: NDArray[Any], index: int) -> bool:
-    stored = int(row["crc"][0])
-    return int(row["number"][0]) == index + 1 and zlib.crc32(row.tobytes()[:-4]) == stored
+    def _write_rows(self, count: int) -> None:
+        start = self.safe
+        while start < count:
+            slot = start % self._slots
+            stop = min(count, start + self._slots - slot)  # the ring's end
+            part = self._bytes[slot * ROW.itemsize : (slot + stop - start) * ROW.itemsize]
+            write_at(self._file, part, self._layout.rows + start * ROW.itemsize)
+            start = stop

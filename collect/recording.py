@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collect.channels import CHANNELS, FORMAT, FORMAT_VERSION
+from collect.durable import publish, refuse_existing, sha256_of, sidecar_of
 from collect.errors import UserError
 from collect.inspection import check_content, check_structure, damaged
 from collect.joints import NAMES
@@ -94,97 +95,65 @@ def blank(rows: int, columns: int = 0) -> NDArray[np.float32]:
     return np.full((rows, columns) if columns else rows, np.nan, dtype=np.float32)
 
 
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's bytes, as hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(file)
-
-
-def _digest(file: Any) -> str:  # Python 3.10, the robot's own, has no hashlib.file_digest
-    digest = hashlib.sha256()
-    while block := file.read(1 << 20):
-        digest.update(block)
-    return digest.hexdigest()
-
-
 def session_path(folder: Path, session: str, *, converted: bool = False) -> Path:
     """Where the recording of `session` goes, refused when it exists.
 
     Raises:
         UserError: for a name that is not a plain file name, or a file that exists.
     """
-    pattern = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}" if converted else r"[a-z0-9][a-z0-9_-]{0,63}"
-    if not re.fullmatch(pattern, session):
-        raise UserError(
-            f"{session!r} is not a session name", where=str(folder), fix=f"use a name that matches {pattern}"
-        )
-    path = folder / f"{session}.h5"
-    if path.exists():
-        raise UserError(
-            "the recording exists and is never overwritten", where=str(path), fix="choose another name or folder"
-        )
+    path = file_of(folder, session, converted=converted)
+    refuse_existing(path)
     return path
 
 
-def write(recording: Recording, path: Path) -> str:
-    """Seal a recording: write it under another name, read it back, rename it into place.
+def file_of(folder: Path, session: str, *, converted: bool = False) -> Path:
+    """The file of a session, directly in `folder`.
 
-    The file's SHA-256 is written beside it as `NAME.sha256`.
+    Raises:
+        UserError: for a name that is not a plain file name.
+    """
+    pattern = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}" if converted else r"[a-z0-9][a-z0-9_-]{0,63}"
+    if not re.fullmatch(pattern, session):
+        raise UserError(
+            f"D9 {session!r} is not a session name", where=str(folder), fix=f"use a name that matches {pattern}"
+        )
+    return folder / f"{session}.h5"
+
+
+def write(recording: Recording, path: Path) -> str:
+    """Seal a recording: all of it stands under its name at once, read back and proven, or nothing does.
+
+    HDF5 writes into memory: on a disk that is full it would take the process down with it.
 
     Args:
         recording: what to write.
         path: the final name, ending in .h5; its folder is made if need be.
 
     Returns:
-        SHA-256 of the file.
+        SHA-256 of the file, which is written beside it as `NAME.sha256`.
 
     Raises:
         UserError: when `path` exists or the file cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        _write_file(recording, part)
+
+    def prove(part: Path) -> None:
         if read(part, session=recording.session).content_sha256() != recording.content_sha256():
             raise UserError(
                 "the recording read back differs from what was written", where=str(part), fix="check the disk"
             )
-        digest = sha256_of(part)
-        _publish(part, path)
+
+    try:
+        return publish(_image(recording), path, prove)
     except OSError as error:
         raise UserError(
-            f"cannot write the recording: {error}", where=str(path), fix="check space and rights"
+            f"cannot write the recording: {error.strerror or error}", where=str(path), fix="check space and rights"
         ) from error
-    finally:
-        part.unlink(missing_ok=True)
-    path.with_suffix(".sha256").write_text(f"{digest}  {path.name}\n")
-    return digest
 
 
-def _publish(part: Path, path: Path) -> None:
-    """Give a finished file its final name, which must not exist, and make the rename durable."""
-    try:
-        os.link(part, path)  # atomic, and fails where rename would overwrite
-    except FileExistsError:
-        raise UserError(
-            "the recording exists and is never overwritten", where=str(path), fix="choose another name"
-        ) from None
-    except OSError:  # a file system without hard links (exFAT on a stick)
-        if path.exists():
-            raise UserError(
-                "the recording exists and is never overwritten", where=str(path), fix="choose another name"
-            ) from None
-        part.rename(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def _write_file(recording: Recording, path: Path) -> None:
-    rows = len(recording)
-    with h5py.File(path, "x") as file:
+def _image(recording: Recording) -> memoryview:
+    """The bytes of the file."""
+    rows, image = len(recording), io.BytesIO()
+    with h5py.File(image, "w") as file:
         for name, channel in CHANNELS.items():
             values = getattr(recording, name)
             if values is None:
@@ -215,9 +184,7 @@ def _write_file(recording: Recording, path: Path) -> None:
         }
         for name, value in (defaults | dict(recording.attributes) | own).items():
             file.attrs[name] = value
-        file.flush()
-    with path.open("rb") as written:
-        os.fsync(written.fileno())
+    return image.getbuffer()
 
 
 def now() -> str:
@@ -239,7 +206,7 @@ def read(path: Path | str, *, session: str | None = None) -> Recording:
     path = Path(path)
     if not path.is_file():
         raise UserError("no such recording", where=str(path), fix="check the path; a recording is a .h5 file")
-    sidecar = path.with_suffix(".sha256")
+    sidecar = sidecar_of(path)
     if path.suffix == ".h5" and sidecar.is_file():
         words = sidecar.read_text().split()
         if not words or words[0] != sha256_of(path):
@@ -251,7 +218,7 @@ def read(path: Path | str, *, session: str | None = None) -> Recording:
             segments = file["segments"][()]
             attributes = {name: _plain(value) for name, value in file.attrs.items()}
     except (OSError, KeyError, RuntimeError, ValueError) as error:
-        raise damaged(path, str(error).splitlines()[0]) from error
+        raise (_unclosed(path, str(error)) or damaged(path, str(error).splitlines()[0])) from error
     rate, content = attributes.get("rate"), attributes.get("content_sha256")
     known = {f.name for f in fields(Recording)}
     extra = {name: value for name, value in attributes.items() if name not in _ATTRIBUTES and name not in known}
@@ -266,6 +233,20 @@ def read(path: Path | str, *, session: str | None = None) -> Recording:
         raise damaged(path, "its content does not match its own SHA-256")
     check_content(recording, str(attributes.get("missing", "[]")), path)
     return recording
+
+
+def _unclosed(path: Path, error: str) -> UserError | None:
+    """The refusal of a file that its writer has not closed; HDF5's own advice, h5clear, can destroy every row of it."""
+    if "unable to lock" in error:
+        return UserError("D7 another process is writing this file", where=str(path), fix="wait until it has ended")
+    if "already open for" in error:
+        return UserError(
+            "D7 the file was not closed by its writer",
+            where=str(path),
+            fix="do not run h5clear, it can destroy the rows; copy it, and read the copy with "
+            "h5py.File(COPY, 'r', swmr=True)",
+        )
+    return None
 
 
 def _plain(value: Any) -> Any:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
+import json
+import os
 import platform
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from collect import journal, recording
-from collect.channels import CHANNELS, SEGMENT, empty_segments
+from collect import recording, salvage
+from collect.channels import CHANNELS, GAP, SEGMENT, empty_segments
+from collect.durable import sha256_of, sidecar_of, sweep, write_sidecar
 from collect.errors import UserError
 from collect.recording import Recording, blank
+from collect.salvage import NothingLeftError, Salvage
 
 _PACKAGES = ("numpy", "h5py", "cyclonedds", "unitree-sdk2py-dimos")
 
@@ -27,34 +34,135 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {name: installed.get(name, "absent") for name in _PACKAGES}
 
 
-def seal(path: Path) -> Path:
-    """Make the recording of a journal, beside it, and remove the journal once the recording is proven.
+@dataclass(frozen=True)
+class Sealed:
+    """A recording that was made of a journal, read back and proven."""
+
+    path: Path
+    rows: int
+    gaps: int
+    """Rows before which something is missing."""
+    sha256: str
+    lost: tuple[tuple[int, int], ...]
+    """First and last number of each run of rows that were damaged and left out."""
+    cut: bool
+    """The journal was shorter than it was made: rows may be gone from its end."""
+
+    @property
+    def complete(self) -> bool:
+        """Every row that was logged is in it; only then the journal is removed."""
+        return not self.lost and not self.cut
+
+    def __str__(self) -> str:
+        text = f"{self.path}: {self.rows} rows, {self.gaps} gaps, sha256 {self.sha256[:16]}…, read back ok"
+        count = sum(last - first + 1 for first, last in self.lost)
+        where = ", ".join(f"{first}…{last}" if last > first else f"{first}" for first, last in self.lost[:5])
+        if count:
+            text += f"; {count} rows damaged and dropped: {where}" + ("…" if len(self.lost) > 5 else "")
+        return text + ("; the journal is cut short, its end is lost" if self.cut else "")
+
+
+def seal(journal: Path, folder: Path | None = None) -> Sealed:
+    """Make the recording of a journal; the journal is removed once the recording is proven and complete.
+
+    Killed anywhere on the way it can be called again: the recording is absent or whole.
+
+    Args:
+        journal: of a session that has ended, however it ended.
+        folder: for the recording; that of the journal by default.
 
     Raises:
-        UserError: when the journal is damaged, holds no rows, or the recording exists.
+        NothingLeftError: when no row can be recovered.
+        UserError: when the session is still running, the recording is another one's, or the disk refuses it.
     """
-    header, outcome, rows = journal.read(path)
+    with salvage.held(journal):
+        left = salvage.read(journal)
+        target = recording.file_of(folder or journal.parent, str(left.header.get("session")))
+        if os.path.lexists(target):
+            made = _sealed_before(target, left)
+        else:
+            try:
+                made = _recording(left, journal)
+            except (KeyError, TypeError, ValueError) as error:
+                what = f"the journal's header is not one of this program's ({type(error).__name__}: {error})"
+                raise UserError(what, where=str(journal), fix="recover it with the version that wrote it") from error
+            _write(made, target, journal)
+        lost = tuple((first, last) for first, last in json.loads(made.attributes["rows_lost"]))
+        gaps = int(np.count_nonzero(made.flags & GAP))
+        sealed = Sealed(target, len(made), gaps, sha256_of(target), lost, bool(made.attributes["journal_cut"]))
+        if sealed.complete:
+            with contextlib.suppress(OSError):  # no right to remove it: then it stays
+                left.ring.unlink(missing_ok=True)
+                journal.unlink()
+        return sealed
+
+
+def _sealed_before(target: Path, left: Salvage) -> Recording:
+    """The recording that stands there, if it was made of this journal by somebody who did not get to remove it."""
+    made = recording.read(target)
+    if made.attributes.get("journal") != left.ring.stem:
+        raise UserError(
+            "the recording exists, is of another session, and is never overwritten",
+            where=str(target),
+            fix="choose another folder with --out",
+        )
+    sweep(target)
+    if not sidecar_of(target).exists():
+        try:
+            write_sidecar(target, sha256_of(target))
+        except OSError as error:
+            what = f"D5 cannot write the recording's SHA-256: {error.strerror}"
+            raise UserError(what, where=str(sidecar_of(target)), fix="free space, then recover again") from error
+    return made
+
+
+def _write(made: Recording, target: Path, journal: Path) -> None:
+    try:
+        recording.write(made, target)
+    except UserError as error:
+        raise UserError(
+            f"D5 seal failed ({error.what}); nothing is lost, the journal holds the session",
+            where=str(target),
+            fix=f"{error.fix}; then python -m collect recover {journal}, with --out for another disk",
+        ) from error
+
+
+def _recording(left: Salvage, journal: Path) -> Recording:
+    header, whole = left.header, _finite(left.rows)
+    rows = salvage.flag_gaps(left.rows[whole])
     if len(rows) == 0:
-        raise UserError("the journal holds no rows: nothing was recorded", where=str(path), fix="delete it")
-    target = recording.session_path(path.parent, header["session"])
-    recording.write(_recording(header, outcome, rows), target)
-    path.unlink()
-    return target
-
-
-def _recording(header: dict[str, Any], outcome: dict[str, Any] | None, rows: np.ndarray[Any, Any]) -> Recording:
+        what = "no row can be recovered: none was logged, or all are damaged"
+        raise NothingLeftError(what, where=str(journal), fix="delete it")
     absent = set(header.get("missing", []))
     channels = {name: np.ascontiguousarray(rows[name]) for name in CHANNELS if name not in absent}
     channels |= {name: blank(len(rows), CHANNELS[name].columns) for name in absent if CHANNELS[name].dtype == "f4"}
     channels["time"] = channels["time"] - channels["time"][0]
-    attributes = header["attributes"] | (outcome or {"state": "recovered", "stop_code": ""})
+    ended = left.outcome or {"state": "recovered", "stop_code": ""}
+    lost = _runs(np.union1d(left.lost, left.rows["number"][~whole]))
+    own = {"journal": left.ring.stem, "rows_lost": json.dumps(lost), "journal_cut": left.cut}
     return Recording(
         session=header["session"],
         rate=header["rate"],
         segments=_segments(header, channels["segment"]),
-        attributes=attributes,
+        attributes=header["attributes"] | ended | own,
         **channels,
     )
+
+
+def _finite(rows: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which rows can be in a recording: what is delivered at all is finite in them."""
+    good = np.ones(len(rows), dtype=bool)
+    for name, channel in CHANNELS.items():
+        values = rows[name]
+        if values.dtype.kind == "f" and not np.isnan(values).all():
+            good &= np.isfinite(values).reshape(len(rows), channel.columns or 1).all(axis=1)
+    return good
+
+
+def _runs(numbers: NDArray[Any]) -> list[tuple[int, int]]:
+    """First and last of each run of consecutive numbers."""
+    runs = np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1) if len(numbers) else []
+    return [(int(run[0]), int(run[-1])) for run in runs]
 
 
 def _segments(header: dict[str, Any], segment: Any) -> Any:

@@ -80,14 +80,12 @@ def _end(ending: Ending, journal: Path) -> int:
         return ending.status if ending.status > 0 else OPERATOR
     with _undisturbed():
         try:
-            path = sealing.seal(journal)
+            sealed = sealing.seal(journal)
         except UserError as error:
-            what = f"{error.what}; nothing is lost, the journal holds the session"
-            fix = f"{error.fix}, then python -m collect recover {journal}"
-            say(f"error: {UserError(what, where=str(journal), fix=fix)}")
+            say(f"error: {error}")
             return INCOMPLETE
-    say(f"sealed {path}", sys.stdout)
-    return ending.status if ending.status >= 0 else INCOMPLETE
+    say(f"sealed {sealed}", sys.stdout)
+    return ending.status if ending.status >= 0 and sealed.complete else INCOMPLETE
 
 
 @contextmanager
