@@ -131,6 +131,8 @@ def _recording(left: Salvage, journal: Path) -> Recording:
     header, whole = left.header, _finite(left.rows)
     rows = salvage.flag_gaps(left.rows[whole])
     if len(rows) == 0:
+        with contextlib.suppress(OSError):
+            left.ring.unlink()  # nothing there either
         what = "no row can be recovered: none was logged, or all are damaged"
         raise NothingLeftError(what, where=str(journal), fix="delete it")
     absent = set(header.get("missing", []))
