@@ -22,6 +22,8 @@ from identify.models import build
 from identify.runs import Baselines, Facts, Gains, Ranges, Source
 from identify.settings import LSTMShape, MLPShape, TrainConfig
 
+pytestmark = pytest.mark.slow
+
 SMALL = {
     "mlp": TrainConfig(features=Features(0.005, (0.0, 0.005, 0.010)), mlp=MLPShape(hidden=16, layers=2)),
     "identity": TrainConfig(

@@ -20,6 +20,8 @@ from identify.features import Features
 from identify.metrics import Floor, errors
 from identify.settings import MLPShape, Split, TrainConfig, Training
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 CONFIG = TrainConfig(
     Features(0.005, (0.0, 0.005)), mlp=MLPShape(8, 1), training=Training(epochs=2, batch=512), split=Split(cycle=2.0)

@@ -22,6 +22,8 @@ from identify.runs import Assignment, Run
 from identify.settings import LSTMShape, MLPShape, TrainConfig
 from identify.trial import trial
 
+pytestmark = pytest.mark.slow
+
 LAGS = Features(0.002, (0.0, 0.006))
 PLAIN = TrainConfig(LAGS, mlp=MLPShape(hidden=4, layers=1))
 RECURRENT = TrainConfig(Features(0.002), lstm=LSTMShape(hidden=4, layers=1))

@@ -23,6 +23,8 @@ from identify.models import build
 from identify.settings import LSTMShape, MLPShape, Split, TrainConfig, Training
 from identify.train import serve, train
 
+pytestmark = pytest.mark.slow
+
 MLP = TrainConfig(
     Features(0.005, (0.0, 0.005, 0.010)),
     mlp=MLPShape(hidden=16, layers=2),

@@ -23,6 +23,8 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from synthetic import recording, series  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 CONFIG = TrainConfig(
     Features(0.005, (0.0, 0.005, 0.010)), mlp=MLPShape(), training=Training(epochs=1), split=Split(cycle=4.0)
 )
