@@ -18,9 +18,10 @@ from collect import recording, salvage
 from collect.channels import CHANNELS, GAP, SEGMENT, empty_segments
 from collect.durable import sha256_of, sidecar_of, sweep, write_sidecar
 from collect.errors import UserError
-from collect.recording import Recording, blank
+from collect.recording import Recording
 from collect.salvage import NothingLeftError, Salvage
 
+_FLOATS = [name for name, channel in CHANNELS.items() if channel.dtype.startswith("f")]
 _PACKAGES = ("numpy", "h5py", "cyclonedds", "unitree-sdk2py-dimos")
 
 
@@ -128,16 +129,19 @@ def _write(made: Recording, target: Path, journal: Path) -> None:
 
 
 def _recording(left: Salvage, journal: Path) -> Recording:
-    header, whole = left.header, _finite(left.rows)
+    header = left.header
+    undelivered = set(header.get("missing", []))
+    for name in undelivered & set(_FLOATS):
+        left.rows[name] = np.nan
+    whole = _finite(left.rows)
     rows = salvage.flag_gaps(left.rows[whole])
     if len(rows) == 0:
         with contextlib.suppress(OSError):
             left.ring.unlink()  # nothing there either
         what = "no row can be recovered: none was logged, or all are damaged"
         raise NothingLeftError(what, where=str(journal), fix="delete it")
-    absent = set(header.get("missing", []))
-    channels = {name: np.ascontiguousarray(rows[name]) for name in CHANNELS if name not in absent}
-    channels |= {name: blank(len(rows), CHANNELS[name].columns) for name in absent if CHANNELS[name].dtype == "f4"}
+    present = [name for name in CHANNELS if name in _FLOATS or name not in undelivered]
+    channels = {name: np.ascontiguousarray(rows[name]) for name in present}
     channels["time"] = channels["time"] - channels["time"][0]
     ended = left.outcome or {"state": "recovered", "stop_code": ""}
     lost = _runs(np.union1d(left.lost, left.rows["number"][~whole]))
@@ -154,10 +158,9 @@ def _recording(left: Salvage, journal: Path) -> Recording:
 def _finite(rows: NDArray[Any]) -> NDArray[np.bool_]:
     """Which rows can be in a recording: what is delivered at all is finite in them."""
     good = np.ones(len(rows), dtype=bool)
-    for name, channel in CHANNELS.items():
-        values = rows[name]
-        if values.dtype.kind == "f" and not np.isnan(values).all():
-            good &= np.isfinite(values).reshape(len(rows), channel.columns or 1).all(axis=1)
+    for name in _FLOATS:
+        if not np.isnan(rows[name]).all():
+            good &= np.isfinite(rows[name]).reshape(len(rows), CHANNELS[name].columns or 1).all(axis=1)
     return good
 
 

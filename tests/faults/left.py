@@ -1,4 +1,4 @@
-"""An interrupted session that is sealed again and again, a system that refuses, and memory that is left clean."""
+"""An interrupted session that is sealed again and again, and a system that refuses."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sessions import header, log
 
-from collect.journal import MEMORY, Journal
+from collect.journal import Journal
 
 ROWS = 20
 
@@ -61,11 +61,3 @@ def refusing(call: str, error: int, monkeypatch: Any, after: int = 0) -> None:
         return real(*arguments, **more)
 
     monkeypatch.setattr(os, call, refused)
-
-
-@pytest.fixture
-def nothing_stays_in_memory() -> Iterator[None]:
-    """A test leaves /dev/shm as it found it."""
-    before = set(MEMORY.glob("go2-*"))
-    yield
-    assert set(MEMORY.glob("go2-*")) <= before

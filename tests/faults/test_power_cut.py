@@ -8,8 +8,6 @@ import signal
 import time
 
 import numpy as np
-import pytest
-from left import nothing_stays_in_memory
 from mounts import ext4, mounted
 from powercut import Disk
 from promises import record, times
@@ -17,8 +15,6 @@ from sessions import RATE, Writer, header, log, wrong
 
 from collect import salvage
 from collect.journal import Journal
-
-pytestmark = pytest.mark.usefixtures(nothing_stays_in_memory.__name__)
 
 
 def test_a_power_cut_costs_a_second_at_most(tmp_path, record_property, monkeypatch):

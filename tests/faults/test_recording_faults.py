@@ -8,7 +8,6 @@ import time
 
 import numpy as np
 import pytest
-from left import nothing_stays_in_memory
 from mounts import ext4, mounted, stalled
 from powercut import Disk
 from promises import FULL, record, times
@@ -17,10 +16,9 @@ from sessions import RATE, Writer, header, log, rows, wrong
 from collect import journal, recording, salvage, sealing
 from collect.channels import GAP
 from collect.errors import UserError
-from collect.journal import BLOCK, MEMORY, ROW, Journal, Layout
+from collect.journal import BLOCK, ROW, Journal, Layout
 
 ROWS = 20
-pytestmark = pytest.mark.usefixtures(nothing_stays_in_memory.__name__)
 
 
 def small(path, *, ended: bool, count: int = ROWS) -> Layout:
@@ -41,10 +39,12 @@ def test_rows_survive_sigkill(rate, tmp_path, record_property):
         with Writer(tmp_path / f"s{k}.journal", rate) as writer:
             time.sleep(rng.uniform(0.0, 1.2))
             logged = len(writer.kill())
+        ring = salvage.read(tmp_path / f"s{k}.journal").ring
         sealed = sealing.seal(tmp_path / f"s{k}.journal")
         made = recording.read(sealed.path)
         assert sealed.complete
         assert wrong(made) == 0
+        assert not ring.exists()
         missing.append(max(logged - len(made), 0))
     record(record_property, "D1", "10 rows, 0 wrong", f"{max(missing)} rows, 0 wrong in {len(missing)} kills")
     assert max(missing) <= 10

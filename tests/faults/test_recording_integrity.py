@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import subprocess
 import sys
-import time
 
 import h5py
 import numpy as np
 import pytest
-from left import Left, left, refusing
+from left import left, refusing
 from promises import record, times
 from sessions import ROOT, header, log
 
