@@ -21,8 +21,8 @@ SERVICE = "rt/api/motion_switcher"
 CHECK_MODE, RELEASE_MODE = 1001, 1003
 CALL_TIMEOUT = 2.0
 """How long one call may take, discovery included [s]."""
-ASK_AGAIN = 0.5
-"""Until a question is asked again [s]."""
+ASK_AGAIN = 0.1
+"""Until a question is asked again: what is asked before DDS has found the service is lost [s]."""
 RELEASES, PATIENCE = 3, 1.8
 """Release is asked for this often, this long apart: with all else a preflight takes at most 15 s [s]."""
 
