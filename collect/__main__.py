@@ -147,27 +147,40 @@ def check(recordings: Sources = (), list: bool = False) -> int:  # the flag is c
     return 0
 
 
-def show(recordings: Sources, json_file: Annotated[Path | None, tyro.conf.arg(name="json")] = None) -> int:
-    """Tell what recordings are worth: rate, gaps, motion, torque, fixture, noise floor.
+def show(
+    recordings: Sources,
+    figure: Path | None = None,
+    json_file: Annotated[Path | None, tyro.conf.arg(name="json")] = None,
+) -> int:
+    """Tell what recordings are worth: a verdict with its reasons, and the figures it rests on.
+
+    Exit code 1 when one of them should be repeated.
 
     Args:
         recordings: Files or folders.
+        figure: Draw the recording, only one, into this file: .png, .svg or .pdf.
         json_file: Write the figures to this file too.
     """
     from collect.quality import assess
     from collect.recording import find, read
+    from collect.tables import quality_report
+    from collect.verdict import judge
 
-    figures = {}
-    for path in find([*recordings]):
+    paths = find([*recordings])
+    draw = _drawing(figure, len(paths)) if figure is not None else None
+    figures, spoilt = {}, False
+    for path in paths:
         recording = read(path)
-        figures[recording.session] = dataclasses.asdict(assess(recording))
-        table = Table("figure", "value", title=recording.session)
-        for name, value in figures[recording.session].items():
-            text = json.dumps(value) if not isinstance(value, float) else f"{value:.6g}"
-            table.add_row(name, text)
-        Console().print(table)
+        quality = assess(recording)
+        verdict = judge(quality)
+        Console().print(quality_report(recording.session, quality, verdict))
+        if draw is not None:
+            draw(recording, quality, verdict, figure)
+            print(f"figure {figure}")
+        figures[recording.session] = {"verdict": dataclasses.asdict(verdict)} | dataclasses.asdict(quality)
+        spoilt = spoilt or verdict.word == "repeat it"
     _write_json(json_file, figures)
-    return 0
+    return 1 if spoilt else 0
 
 
 def recover(journals: Sources, out: Path | None = None) -> int:
@@ -240,6 +253,26 @@ def _predicted(config: Path) -> Plan:
             fix="pip install -c constraints.txt '.[sim]', or plan on a desk and run the plan file here",
         ) from error
     return predict(table)
+
+
+def _drawing(figure: Path, recordings: int) -> Callable[..., None]:
+    """What draws the page, once it is known that it can."""
+    if recordings != 1:
+        raise UserError(
+            f"a figure shows one recording, {recordings} were named",
+            where=f"--figure {figure}",
+            fix="call it once for each",
+        )
+    try:
+        from collect.figure import check_path, draw
+    except ImportError as error:
+        raise UserError(
+            f"a figure needs {error.name}",
+            where=f"--figure {figure}",
+            fix="pip install -c constraints.txt '.[sim]', or show the recording at a desk",
+        ) from error
+    check_path(figure)
+    return draw
 
 
 def _write_json(path: Path | None, content: object) -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
 from rich import box
+from rich.console import Group, RenderableType
 from rich.table import Column, Table
+from rich.text import Text
 
 from collect.forecast import allowed, forecast
 from collect.joints import KINDS
 from collect.plan import MARGIN, Plan
+from collect.quality import Quality
+from collect.verdict import COLORS, Verdict
 
 
 def plan_table(plan: Plan) -> Table:
@@ -25,7 +30,7 @@ def plan_table(plan: Plan) -> Table:
     for row in forecast(plan):
         speed, torque = allowed(row.kind)
         table.add_row(
-            "" if row.segment == name else row.segment,
+            Text("" if row.segment == name else row.segment),
             "" if row.segment == name else f"{row.duration:.1f}",
             row.kind,
             f"{row.travel:.2f}",
@@ -47,3 +52,58 @@ _COLUMNS = (("travel", "rad"), ("of room", ""), ("speed", "rad/s"), ("torque", "
 
 def _marked(value: float, limit: float, text: str) -> str:
     return text if value <= limit else f"[bold red]{text}[/]"
+
+
+def quality_report(name: str, quality: Quality, verdict: Verdict) -> RenderableType:
+    """The verdict on a recording with its reasons, then the figures that it rests on."""
+    head = Text.assemble((name, "bold"), ": ", (verdict.word, f"bold {COLORS[verdict.word]}"))
+    reasons = [
+        Text(f"  {'✗' if reason.spoils else '!'} {reason.text}", style="red" if reason.spoils else "")
+        for reason in verdict.reasons
+    ]
+    return Group(head, *reasons, *(Text(f"  {line}", style="dim") for line in _facts(quality)), _by_kind(quality))
+
+
+def _facts(quality: Quality) -> list[str]:
+    timing, fixture = quality.timing, quality.fixture
+    known = 1e3 * np.array([delay for delay in quality.delay.values() if delay is not None])
+    return [
+        f"{quality.rows} rows, {timing.duration:.1f} s at {timing.rate:.1f} Hz; {timing.missing_ticks} ticks missing, "
+        f"{timing.repeated_states:.1%} of the states repeated",
+        f"arrivals: 99 % within ± {1e3 * timing.jitter:.2f} ms, worst {1e3 * timing.worst:.1f} ms",
+        f"delay from command to torque: {np.median(known):.1f} ms ({known.min():.1f} to {known.max():.1f})"
+        if len(known)
+        else "delay from command to torque: cannot be told",
+        f"body: {fixture.rate:.3f} rad/s rms ({fixture.share:.1%} of the joints'), tilted by {fixture.tilt:.3f} rad"
+        if fixture
+        else "body: no IMU recorded",
+    ]
+
+
+def _by_kind(quality: Quality) -> Table:
+    """What joints of each kind did."""
+    table = Table("", *(Column(kind, justify="right") for kind in KINDS), box=box.SIMPLE_HEAD)
+    seen, load, floor = quality.coverage, quality.load, quality.repeatability
+    rows = {
+        "error, 99 % below [rad]": [_number(seen[kind].error, ".2f") for kind in KINDS],
+        "speed, 99 % below [rad/s]": [_number(seen[kind].speed, ".1f") for kind in KINDS],
+        "torque, 99 % below [Nm]": [_number(seen[kind].torque, ".1f") for kind in KINDS],
+        "peak speed, of the limit": [_number(load[kind].speed, ".0%") for kind in KINDS],
+        "peak torque, of the limit": [_number(load[kind].torque, ".0%") for kind in KINDS],
+        "rows at the torque-speed envelope": [_number(load[kind].saturated, ".2%") for kind in KINDS],
+        "frequency, 5 % and 95 % [Hz]": [
+            f"{_number(seen[kind].lowest, '.1f')} – {_number(seen[kind].highest, '.1f')}" for kind in KINDS
+        ],
+        "amplitudes at a frequency, ratio": [_number(seen[kind].amplitudes, ".1f") for kind in KINDS],
+        "error-speed box visited": [_number(seen[kind].filled, ".0%") for kind in KINDS],
+    }
+    if floor is not None:
+        rows["torque not repeated, rms [Nm]"] = [_number(floor[kind].torque, ".3f") for kind in KINDS]
+        rows["position not repeated, rms [mrad]"] = [f"{1e3 * floor[kind].position:.2f}" for kind in KINDS]
+    for name, cells in rows.items():
+        table.add_row(Text(name), *cells)
+    return table
+
+
+def _number(value: float | None, form: str) -> str:
+    return "–" if value is None else format(value, form)
