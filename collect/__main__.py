@@ -7,16 +7,12 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 from rich.console import Console
-from rich.table import Table
 
 from collect.errors import UserError, exit_on_user_error
-
-if TYPE_CHECKING:
-    from collect.plan import Plan
 
 Sources = Annotated[tuple[Path, ...], tyro.conf.Positional]
 Source = Annotated[Path, tyro.conf.Positional]
@@ -57,13 +53,14 @@ def plan(config: Source, out: Path) -> int:
         config: YAML of the session (configs/collect).
         out: Plan file to write.
     """
+    from collect.forecast import predicted
     from collect.plan import RATE, save
     from collect.plan import check as check_plan
     from collect.tables import plan_table
 
     if out.exists():
         raise UserError("the plan exists and is never overwritten", where=str(out), fix="choose another --out")
-    made = _predicted(config)
+    made = predicted(config)
     Console().print(plan_table(made))
     check_plan(made)
     digest = save(made, out)
@@ -93,11 +90,12 @@ def run(
         session: Name of the recording; the plan's name and the time by default.
     """
     from collect import session as sessions
+    from collect.forecast import predicted
     from collect.motion import Options
     from collect.plan import load
 
     options = Options(interface=interface, out=out, domain=domain, peer=peer, session=session)
-    made = _predicted(source) if source.suffix in (".yaml", ".yml") else load(source)
+    made = predicted(source) if source.suffix in (".yaml", ".yml") else load(source)
     return sessions.run(made, options)
 
 
@@ -119,6 +117,30 @@ def guard(interface: str, domain: int | None = None, silence: float = 0.05) -> i
     return 0
 
 
+def accept(
+    interface: str,
+    out: Path = Path("robot.yaml"),
+    domain: int | None = None,
+    again: bool = False,
+    only: tuple[str, ...] = (),
+) -> int:
+    """Measure once per robot and firmware what sessions must know; supervised, a hand on the power switch.
+
+    Every step says what it will do and waits for your `yes`. Exit codes as those of `run`.
+
+    Args:
+        interface: Network interface wired to the robot; lo for the virtual Go2.
+        out: Results; sessions on a robot demand them.
+        domain: DDS domain; 0 by default, 1 on lo.
+        again: Measure anew what this file holds; the old one is kept under another name.
+        only: Only these measurements: HW-1 to HW-9, range.
+    """
+    from collect.accept import Options
+    from collect.accept import run as measure_all
+
+    return measure_all(Options(interface, out, domain, again, only))
+
+
 def check(recordings: Sources = (), list: bool = False) -> int:  # the flag is called --list
     """Verify sealed recordings, or list the checks that refuse or stop a session.
 
@@ -126,17 +148,11 @@ def check(recordings: Sources = (), list: bool = False) -> int:  # the flag is c
         recordings: Files or folders to verify.
         list: Print the safety checks instead.
     """
-    from collect import readiness, safety
     from collect.recording import find, read, sha256_of
+    from collect.tables import checks_tables
 
     if list:
-        before = Table("code", "trigger", "reaction", "needs", title="before motion")
-        for first in readiness.CHECKS:
-            before.add_row(first.code, first.trigger, first.reaction, first.needs)
-        during = Table("code", "trigger", "reaction", "needs", title="in motion")
-        for item in safety.CHECKS:
-            during.add_row(item.code, item.trigger, item.reaction, item.needs)
-        Console().print(before, during)
+        Console().print(*checks_tables())
         return 0
     if not recordings:
         raise UserError(
@@ -179,7 +195,8 @@ def show(
             print(f"figure {figure}")
         figures[recording.session] = {"verdict": dataclasses.asdict(verdict)} | dataclasses.asdict(quality)
         spoilt = spoilt or verdict.word == "repeat it"
-    _write_json(json_file, figures)
+    if json_file is not None:
+        json_file.write_text(json.dumps(figures, indent=1) + "\n")
     return 1 if spoilt else 0
 
 
@@ -239,22 +256,6 @@ def convert(
     return 0
 
 
-def _predicted(config: Path) -> Plan:
-    from collect import config as config_file
-    from collect.plan import PlanConfig, tabulate
-
-    table = tabulate(config_file.load(config, PlanConfig))
-    try:
-        from collect.predict import predict
-    except ImportError as error:
-        raise UserError(
-            f"planning simulates the rigid body and needs {error.name}",
-            where=str(config),
-            fix="pip install -c constraints.txt '.[sim]', or plan on a desk and run the plan file here",
-        ) from error
-    return predict(table)
-
-
 def _drawing(figure: Path, recordings: int) -> Callable[..., None]:
     """What draws the page, once it is known that it can."""
     if recordings != 1:
@@ -275,16 +276,12 @@ def _drawing(figure: Path, recordings: int) -> Callable[..., None]:
     return draw
 
 
-def _write_json(path: Path | None, content: object) -> None:
-    if path is not None:
-        path.write_text(json.dumps(content, indent=1) + "\n")
-
-
 VERBS: dict[str, Callable[..., Any]] = {
     "robot": robot,
     "plan": plan,
     "run": run,
     "guard": guard,
+    "accept": accept,
     "check": check,
     "show": show,
     "recover": recover,

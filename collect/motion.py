@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,11 +74,11 @@ def move(plan: Plan, options: Options, target: Path, page: Heartbeat) -> int:
     """
     with realtime(CONTROL) as first:  # from here on, so that the threads of DDS are as fast as the loop
         link = Link(options.interface, options.number)
-        others = _hear_guard(link, page, options)
+        others = hear_guard(link, page, options.where)
         simulator = options.peer == SIMULATOR
         robot = preflight(link, options.where, simulator=simulator)
         _introduce(robot)
-        _hear_guard_damp(others, page, options)
+        hear_guard_damp(others, page, options.where)
         program = compose(plan, robot.q)
         header = _header(plan, options, robot, target.stem, first)
         segments = [segment.decode() for segment in plan.segments["name"]]
@@ -123,18 +123,18 @@ def _follow(control: Control, journal: Journal, program: Program, segments: list
     return 0 if reason is None else OPERATOR if code in ("S2", "S4") else STOPPED
 
 
-def _hear_guard(link: Link, page: Heartbeat, options: Options) -> Inbox:
+def hear_guard(link: Link, page: Heartbeat, where: str) -> Inbox:
     """Get to know the guard, so that it is not taken for a second commander."""
     deadline = time.monotonic() + GUARD_ANSWERS
     while not page.guard:
         if time.monotonic() > deadline:
-            raise UserError("P14 the guard did not start", where=options.where, fix="start the session again")
+            raise UserError("P14 the guard did not start", where=where, fix="start the session again")
         time.sleep(0.01)
     link.friends.add(page.guard)
     return Inbox(link, LOWCMD, LowCmd, OTHERS_COMMANDS_QOS)
 
 
-def _hear_guard_damp(others: Inbox, page: Heartbeat, options: Options) -> None:
+def hear_guard_damp(others: Inbox, page: Heartbeat, where: str) -> None:
     """See a damping frame of the guard's on the wire."""
     others.take()
     page.phase = Phase.TEST
@@ -143,7 +143,7 @@ def _hear_guard_damp(others: Inbox, page: Heartbeat, options: Options) -> None:
     if not heard:
         raise UserError(
             f"P14 the guard's damping was not seen on rt/lowcmd within {GUARD_ANSWERS:.0f} s",
-            where=options.where,
+            where=where,
             fix="check the interface and the firewall, and start the session again",
         )
     time.sleep(0.05)
@@ -214,14 +214,14 @@ def _signals(control: Control) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def run(plan: Plan, options: Options, target: Path, page: Heartbeat) -> None:
-    """Be the control process; does not return."""
+def run(work: Callable[[], int]) -> None:
+    """Be the control process that does this work, which gives the exit code; does not return."""
     os.setsid()  # a signal of the terminal's goes to the guard, which passes it on
     code = 1
     try:
         for number in SIGNALS:
             signal.signal(number, signal.default_int_handler)
-        code = move(plan, options, target, page)
+        code = work()
     except UserError as error:
         say(f"error: {error}")
         code = 2

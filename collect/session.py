@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
@@ -44,20 +44,21 @@ def run(plan: Plan, options: Options) -> int:
         say(note)
     with claim(options.interface, options.number):
         confirm_hanging(options.interface, simulator=simulator)
-        page = Heartbeat()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        control = os.fork()
-        if control == 0:
-            motion.run(plan, options, target, page)
-        ending = _guard(options, page, control)
+        ending = guarded(options.interface, options.number, lambda page: motion.move(plan, options, target, page))
     return _end(ending, target.with_suffix(SUFFIX))
 
 
-def _guard(options: Options, page: Heartbeat, control: int) -> Ending:
+def guarded(interface: str, domain: int, work: Callable[[Heartbeat], int]) -> Ending:
+    """Do work that moves the robot in a child process and guard it from this one, which has not used DDS before."""
+    page = Heartbeat()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    control = os.fork()
+    if control == 0:
+        motion.run(lambda: work(page))
     with realtime(GUARD):
         try:
-            link = Link(options.interface, options.number)
+            link = Link(interface, domain)
             guard = Guard(link, page, control)
             page.guard = link.guid
             return guard.watch()

@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
+from collect import readiness, safety
 from collect.forecast import allowed, forecast
 from collect.joints import KINDS
 from collect.plan import MARGIN, Plan
@@ -52,6 +53,18 @@ _COLUMNS = (("travel", "rad"), ("of room", ""), ("speed", "rad/s"), ("torque", "
 
 def _marked(value: float, limit: float, text: str) -> str:
     return text if value <= limit else f"[bold red]{text}[/]"
+
+
+def checks_tables() -> tuple[Table, Table]:
+    """What refuses a session, and what stops it."""
+    before, during = (
+        Table("code", "trigger", "reaction", "needs", title=title) for title in ("before motion", "in motion")
+    )
+    for first in readiness.CHECKS:
+        before.add_row(first.code, first.trigger, first.reaction, first.needs)
+    for item in safety.CHECKS:
+        during.add_row(item.code, item.trigger, item.reaction, item.needs)
+    return before, during
 
 
 def quality_report(name: str, quality: Quality, verdict: Verdict) -> RenderableType:

@@ -1,0 +1,180 @@
+"""What was measured on one robot before it may be moved in earnest: `robot.yaml`, made once per firmware."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from collect import config
+from collect.errors import UserError
+from collect.joints import N_JOINTS, NAMES
+
+REQUIRED = {
+    "HW-1": "what the motors do when commands stop",
+    "HW-2": "the guard, when the control process is killed",
+    "HW-3": "what the legs do when the cable is pulled",
+    "HW-4": "commands with a wrong CRC",
+    "HW-5": "a command with motor mode 0",
+    "HW-6": "the remote control and the power button in low-level mode",
+    "HW-7": "clock, rate, lost packets and temperatures",
+    "HW-8": "how far a joint travels until damping has stopped it",
+    "HW-9": "how a motion program shows on DDS",
+}
+"""What a session on a robot demands; `range`, the joints' mechanical stops, is optional."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Which robot, by its own word."""
+
+    sn: tuple[int, int]
+    """Serial number, two words of LowState."""
+    version: tuple[int, int]
+    """Of the firmware, likewise."""
+
+    @classmethod
+    def of(cls, state: NDArray[Any]) -> Identity:
+        """From a LowState record."""
+        sn, version = ((int(state[name][0]), int(state[name][1])) for name in ("sn", "version"))
+        return cls(sn, version)
+
+    @property
+    def told(self) -> bool:
+        """Whether the robot says who it is at all."""
+        return any(self.sn)
+
+    def __str__(self) -> str:
+        sn, version = ("-".join(f"{word:08x}" for word in words) for words in (self.sn, self.version))
+        return f"serial number {sn}, firmware {version}"
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One result."""
+
+    code: str
+    """HW-1 to HW-9, or `range`."""
+    name: str
+    value: bool | int | float | str
+    unit: str
+    """Empty for words."""
+    date: str
+    """ISO 8601, UTC."""
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """The content of robot.yaml."""
+
+    robot: Identity
+    measurements: tuple[Measurement, ...] = ()
+    lower: tuple[float, ...] = ()
+    """Measured mechanical stops, twelve in SDK order, or none [rad]."""
+    upper: tuple[float, ...] = ()
+    """Likewise at the other end [rad]."""
+
+    def __post_init__(self) -> None:
+        for name in ("lower", "upper"):
+            if len(getattr(self, name)) not in (0, N_JOINTS):
+                raise ValueError(f"{name} takes 12 values or none, got {len(getattr(self, name))}")
+        if len(self.lower) != len(self.upper):
+            raise ValueError("lower and upper are measured together")
+        for joint, low, high in zip(NAMES, self.lower, self.upper, strict=False):
+            if not low < high:
+                raise ValueError(f"the range of {joint} is empty: {low} to {high}")
+
+    @property
+    def codes(self) -> set[str]:
+        """Of what has been measured."""
+        return {one.code for one in self.measurements}
+
+    def value(self, name: str) -> bool | int | float | str | None:
+        """The result of that name; None when it was not measured."""
+        return next((one.value for one in self.measurements if one.name == name), None)
+
+    def range(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+        """The mechanical stops, two arrays of shape (12,) [rad]; None when they were not measured."""
+        return (np.array(self.lower), np.array(self.upper)) if self.lower else None
+
+    def with_results(
+        self, results: list[Measurement], lower: tuple[float, ...] = (), upper: tuple[float, ...] = ()
+    ) -> Acceptance:
+        """With these instead of what was measured under the same codes before."""
+        codes = {one.code for one in results}
+        kept = [one for one in self.measurements if one.code not in codes]
+        merged = tuple(sorted([*kept, *results], key=lambda one: one.code))
+        lower, upper = (lower, upper) if lower else (self.lower, self.upper)
+        return replace(self, measurements=merged, lower=lower, upper=upper)
+
+
+def load(path: Path) -> Acceptance:
+    """Read robot.yaml.
+
+    Raises:
+        UserError: when it is missing or not what `save` writes.
+    """
+    if not path.is_file():
+        raise UserError("this robot has no acceptance measurements", where=str(path), fix=_HOW)
+    return config.load(path, Acceptance)
+
+
+def save(acceptance: Acceptance, path: Path) -> None:
+    """Write robot.yaml, whole or not at all.
+
+    Raises:
+        UserError: when it cannot be written.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("x") as file:
+            file.write("# Measured with python -m collect accept; do not edit.\n" + config.dump(acceptance))
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise UserError(f"cannot write it: {error.strerror}", where=str(path), fix="choose another --out") from error
+
+
+def demand(acceptance: Acceptance, robot: Identity, where: str) -> None:
+    """Refuse to move a robot whose acceptance is another's, of another firmware, or incomplete.
+
+    Args:
+        acceptance: as loaded.
+        robot: what the robot says it is.
+        where: for the message, the file's path.
+
+    Raises:
+        UserError: with the first reason.
+    """
+    if acceptance.robot.sn != robot.sn:
+        raise UserError(f"measured on another robot: {acceptance.robot}; this is {robot}", where=where, fix=_HOW)
+    if acceptance.robot.version != robot.version:
+        raise UserError(
+            f"measured before the firmware changed: {acceptance.robot}; now it is {robot}", where=where, fix=_HOW
+        )
+    if absent := [f"{code} ({what})" for code, what in REQUIRED.items() if code not in acceptance.codes]:
+        raise UserError(f"not measured: {', '.join(absent)}", where=where, fix=_HOW)
+
+
+def cautions(acceptance: Acceptance) -> list[str]:
+    """What the operator should know of this robot each time, in sentences."""
+    said = []
+    effect = acceptance.value("on_silence")
+    if effect in ("hold_target", "hold_torque"):
+        said.append(
+            "If this computer or the cable dies, this robot goes on with its last command: let the guard run on it."
+        )
+    if acceptance.value("corrupt_commands") == "obeyed":
+        said.append("This robot obeys commands with a wrong CRC.")
+    if not acceptance.robot.told:
+        said.append("This robot does not tell its serial number: make sure that robot.yaml is its own.")
+    return said
+
+
+_HOW = "python -m collect accept --interface … --out robot.yaml, supervised, once per firmware"
