@@ -67,7 +67,7 @@ def train(
         reporting.renew(run, [read(path) for path in find([*data])])
     judgements = by_part["test"] or by_part["validation"]
     _print_judgements(judgements)
-    print(f"run {out}: baselines fitted on the training rows, delay {1e3 * run.baselines.delay:.2f} ms")
+    print(f"run {out}: baselines fitted on the training rows, delay {run.baselines.delay_in_words}")
     print(f"report {out / 'report.html'}")
     return 0
 
@@ -117,7 +117,7 @@ def replay(
     loaded, data = runs.load(run), replaying.load(recordings)
     done: list[replaying.Replay] = []
     with _bar() as bar:
-        task = bar.add_task("replay", total=4 * len(data), note="")
+        task = bar.add_task("replay", total=6 * len(data), note="")
         for recording in data:
             for one in replaying.replay(loaded, recording):
                 done.append(one)

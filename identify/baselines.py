@@ -1,10 +1,14 @@
-"""What a net has to beat: the motor's law as it stands, the law with a delay, and a straight line.
+"""What a net has to beat: the motor's law as it stands, four ways to know it better, and a straight line.
 
     ideal_pd      tau = kp·(q_target − q) − kd·dq
     delayed_pd    tau = kp·(q_target(t − d) − q) − kd·dq      the motor gets its target late, its sensors not
+    limited_pd    delayed_pd within what the motor can give at this speed (`envelope`)
+    friction_pd   tau = a·kp·(q_target(t − d) − q) − b·kd·dq − v·dq − c·tanh(dq / SOFT) + o      twelve motors
     linear        tau = w·x + b                               x: the net's own input
 
-The delay, the weights and the offset are fitted by least squares on the rows the net is trained on, and on no others.
+What is fitted is fitted by least squares on the rows the net is trained on, and on no others: one delay
+(`identify.delay`), for friction_pd one of its own and five numbers a joint, weights and offset of linear. No armature
+is among them: tau_est is the motor's side of the rotor, so that what turns the rotor is already in it.
 """
 
 from __future__ import annotations
@@ -14,15 +18,28 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from collect.joints import BY_KIND, N_JOINTS
 from identify.dataset import Series, inputs
-from identify.features import Array, Features, at
-from identify.runs import Baselines
+from identify.delay import LONGEST, delayed_pd, find_delay, least
+from identify.features import Array, Features
+from identify.runs import Baselines, Friction
 
 Rows = NDArray[np.bool_]
 
-_LONGEST = 0.040
-"""Longest delay looked for [s]; real Go2 logs show 6 to 8 ms, the 50 Hz of a policy is 20."""
-_GOLDEN = (5.0**0.5 - 1.0) / 2.0
+NAMES = ("ideal_pd", "delayed_pd", "limited_pd", "friction_pd", "linear")
+"""Of the baselines, in the order of every table."""
+
+_NEAR = 0.004
+"""How far friction_pd's delay is looked for from delayed_pd's [s]."""
+SOFT = 0.05
+"""Speed over which dry friction turns round [rad/s]: some ten steps of the velocity sensor."""
+
+KNEE, IDLE = 13.5, 30.0
+"""Speeds up to which a hip or thigh gives all its torque, and at which it gives none [rad/s]."""
+DRIVING, BRAKING = 20.2, 23.4
+"""Torque of a hip or thigh along its motion and against it [Nm]; all four as unitree_rl_lab has them for the Go2."""
+CALF_RATIO = 45.43 / 23.7
+"""The linkage gives a calf so much more torque at so much less speed (effort limits of go2_description.urdf)."""
 
 
 def ideal_pd(data: Series) -> Array:
@@ -30,13 +47,30 @@ def ideal_pd(data: Series) -> Array:
     return data.kp * (data.q_target - data.q) - data.kd * data.dq
 
 
-def delayed_pd(data: Series, delay: float) -> Array:
-    """The law on a target `delay` seconds old, interpolated between rows; NaN outside of stretches."""
-    out = np.full_like(data.q, np.nan)
-    for rows in data.stretches:
-        old = at(data.time[rows], data.q_target[rows], data.time[rows] - delay)
-        out[rows] = data.kp[rows] * (old - data.q[rows]) - data.kd[rows] * data.dq[rows]
-    return out
+def limited_pd(data: Series, delay: float) -> Array:
+    """The law on a target `delay` seconds old, cut to the envelope; NaN outside of stretches."""
+    return envelope(delayed_pd(data, delay), data.dq)
+
+
+def envelope(torque: Array, dq: Array) -> Array:
+    """Torque cut to what a motor can give at its speed, all of shape (…, 12) [Nm, rad/s]."""
+    ratio = np.ones(N_JOINTS)
+    ratio[BY_KIND["calf"]] = CALF_RATIO
+    driving = DRIVING * np.clip((IDLE - np.abs(dq) * ratio) / (IDLE - KNEE), 0.0, 1.0)
+    limit = ratio * np.where(torque * dq > 0.0, driving, BRAKING)
+    return np.clip(torque, -limit, limit)
+
+
+def friction_pd(data: Series, friction: Friction) -> Array:
+    """Twelve motors with gains, friction and offsets of their own; NaN outside of stretches."""
+    damper = data.kd * data.dq
+    return friction_law(friction, delayed_pd(data, friction.delay) + damper, damper, data.dq)
+
+
+def friction_law(friction: Friction, spring: Array, damper: Array, dq: Array) -> Array:
+    """Torque of friction_pd [Nm] from kp·(q_target(t − d) − q), kd·dq [Nm] and dq [rad/s], each (…, 12)."""
+    a, b, v, c, o = np.array([friction.spring, friction.damper, friction.viscous, friction.dry, friction.offset])
+    return np.asarray(a * spring - b * damper - v * dq - c * np.tanh(dq / SOFT) + o)
 
 
 def linear(features: Features, baselines: Baselines, data: Series) -> Array:
@@ -55,23 +89,31 @@ def fit(features: Features, data: Sequence[Series], rows: Sequence[Rows]) -> Bas
         rows: of each, the training rows, shape (N,).
     """
     weights = _least_squares(features, data, rows)
-    return Baselines(_delay(data, rows), tuple(float(w) for w in weights[:-1]), float(weights[-1]))
+    delay, interval = find_delay(data, rows)
+    line = tuple(float(w) for w in weights[:-1])
+    return Baselines(delay, interval, _friction(data, rows, delay), line, float(weights[-1]))
 
 
-def _delay(data: Sequence[Series], rows: Sequence[Rows]) -> float:
-    """Least squares over a grid of 1 ms, then golden section between the neighbours of the best."""
+def _friction(data: Sequence[Series], rows: Sequence[Rows], about: float) -> Friction:
+    """One delay near that of delayed_pd, and of each joint the best a, b, v, c and o at it."""
+    low, high = max(0.0, about - _NEAR), min(LONGEST, about + _NEAR)
+    delay = least(lambda one: _columns(data, rows, one)[1], low, high)
+    return Friction(delay, *(tuple(float(value) for value in column) for column in _columns(data, rows, delay)[0].T))
 
-    def loss(delay: float) -> float:
-        errors = (delayed_pd(one, delay)[kept] - one.tau_est[kept] for one, kept in zip(data, rows, strict=True))
-        return float(sum(np.square(error).sum() for error in errors))
 
-    grid = np.arange(0.0, _LONGEST + 1e-9, 1e-3)
-    best = int(np.argmin([loss(delay) for delay in grid]))
-    low, high = float(grid[max(best - 1, 0)]), float(grid[min(best + 1, len(grid) - 1)])
-    while high - low > 1e-5:
-        left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
-        low, high = (low, right) if loss(left) < loss(right) else (left, high)
-    return (low + high) / 2.0
+def _columns(data: Sequence[Series], rows: Sequence[Rows], delay: float) -> tuple[Array, float]:
+    """Of each joint a, b, v, c and o by least squares, shape (12, 5), and the sum of all squared errors [Nm²]."""
+    gram, moment, total = np.zeros((N_JOINTS, 5, 5)), np.zeros((N_JOINTS, 5)), 0.0
+    for one, kept in zip(data, rows, strict=True):
+        damper, dq = one.kd[kept] * one.dq[kept], one.dq[kept]
+        spring = delayed_pd(one, delay)[kept] + damper
+        x = np.stack([spring, -damper, -dq, -np.tanh(dq / SOFT), np.ones_like(dq)], axis=-1).swapaxes(0, 1)
+        gram += x.swapaxes(1, 2) @ x
+        moment += (x.swapaxes(1, 2) @ one.tau_est[kept].T[..., None])[..., 0]
+        total += float(np.square(one.tau_est[kept]).sum())
+    # At one kd alone damper and viscous friction say the same: the least-norm solution shares it between them.
+    found = np.array([np.linalg.lstsq(g, m, rcond=1e-12)[0] for g, m in zip(gram, moment, strict=True)])
+    return found, total - float((found * moment).sum())
 
 
 def _least_squares(features: Features, data: Sequence[Series], rows: Sequence[Rows]) -> Array:

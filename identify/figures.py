@@ -11,13 +11,30 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from collect.joints import BY_KIND, JOINTS, KINDS
+from identify.baselines import NAMES as BASELINES
 from identify.features import Array
 
 DPI = 100
 MEASURED = "#222222"
-_COLORS = {"ideal_pd": "#e08e2b", "delayed_pd": "#b4689c", "linear": "#9a8c7a", "mlp": "#1f6fb4", "lstm": "#2a9d5c"}
+_COLORS = {
+    "ideal_pd": "#e08e2b",
+    "delayed_pd": "#b4689c",
+    "limited_pd": "#8d6b94",
+    "friction_pd": "#7a8f3c",
+    "linear": "#9a8c7a",
+    "mlp": "#1f6fb4",
+    "lstm": "#2a9d5c",
+}
 _MORE = ("#6b4fbb", "#c0392b", "#0f8b8d", "#7f8c1b")  # a second net of a kind
-_WORDS = {"ideal_pd": "ideal PD", "delayed_pd": "delayed PD", "linear": "linear", "mlp": "MLP", "lstm": "LSTM"}
+_WORDS = {
+    "ideal_pd": "ideal PD",
+    "delayed_pd": "delayed PD",
+    "limited_pd": "limited PD",
+    "friction_pd": "friction PD",
+    "linear": "linear",
+    "mlp": "MLP",
+    "lstm": "LSTM",
+}
 
 
 def leg(
@@ -45,7 +62,7 @@ def leg(
     for axes, joint in zip(panels, (joint for joint in JOINTS if joint.leg == name), strict=True):
         axes.plot(time, measured[:, joint.index], color=MEASURED, linewidth=2.6, alpha=0.85, label="measured")
         for label, color in _colors(predicted).items():
-            plain = label in ("ideal_pd", "delayed_pd", "linear")
+            plain = label in BASELINES
             values = predicted[label][:, joint.index]
             axes.plot(time, values, "--" if plain else "-", color=color, linewidth=1.4, label=words(label))
         axes.set(title=f"{name} {joint.kind}", xlabel="time [s]")

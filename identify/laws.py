@@ -14,9 +14,10 @@ import torch
 from numpy.typing import NDArray
 
 from collect.joints import N_JOINTS
+from identify.baselines import envelope, friction_law
 from identify.features import Array, Features, at, columns, terms
 from identify.models import LSTM, MLP
-from identify.runs import Run
+from identify.runs import Friction, Run
 
 Law = Callable[[int, Array, Array], Array]
 """Torque (12,) [Nm] at physics step m from the body's q [rad] and dq [rad/s]; called once a step, in order."""
@@ -62,6 +63,8 @@ def laws(run: Run) -> Mapping[str, Callable[[Commands], Law]]:
     return {
         "ideal_pd": lambda commands: _pd(commands, commands.in_force(commands.q_target)),
         "delayed_pd": lambda commands: _pd(commands, commands.target(fitted.delay)),
+        "limited_pd": lambda commands: _limited(commands, fitted.delay),
+        "friction_pd": lambda commands: _friction(commands, fitted.friction),
         "linear": lambda commands: _lagged(commands, run.features, lambda x: x @ weights + offset),
         run.kind: lambda commands: _lagged(commands, run.features, forward(run.model)),
     }
@@ -85,6 +88,18 @@ def _pd(commands: Commands, target: Array) -> Law:
     """The motor's own law, closed at every physics step."""
     kp, kd = commands.in_force(commands.kp), commands.in_force(commands.kd)
     return lambda m, q, dq: kp[m] * (target[m] - q) - kd[m] * dq
+
+
+def _limited(commands: Commands, delay: float) -> Law:
+    """The law on an old target, within the motor's envelope."""
+    law = _pd(commands, commands.target(delay))
+    return lambda m, q, dq: envelope(law(m, q, dq), dq)
+
+
+def _friction(commands: Commands, friction: Friction) -> Law:
+    """The law on an old target with each joint's own gains, friction and offset."""
+    target, kp, kd = commands.target(friction.delay), commands.in_force(commands.kp), commands.in_force(commands.kd)
+    return lambda m, q, dq: friction_law(friction, kp[m] * (target[m] - q), kd[m] * dq, dq)
 
 
 def _lagged(commands: Commands, features: Features, predict: Callable[[NDArray[np.float32]], Array]) -> Law:

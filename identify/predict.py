@@ -34,6 +34,8 @@ def every(features: Features, fitted: Baselines, model: MLP | LSTM, data: Series
     return {
         "ideal_pd": baselines.ideal_pd(data),
         "delayed_pd": baselines.delayed_pd(data, fitted.delay),
+        "limited_pd": baselines.limited_pd(data, fitted.delay),
+        "friction_pd": baselines.friction_pd(data, fitted.friction),
         "linear": baselines.linear(features, fitted, data),
         **({"mlp": mlp(features, model, data)} if isinstance(model, MLP) else {"lstm": lstm(features, model, data)}),
     }

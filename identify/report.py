@@ -15,9 +15,10 @@ from collect.errors import UserError
 from collect.joints import KINDS, NAMES
 from collect.recording import Recording
 from identify import figures, pictures
+from identify.baselines import NAMES as BASELINES
 from identify.replay_table import beside
 from identify.runs import Assignment, Run, write_bytes
-from identify.trial import BASELINES, Trial, trial
+from identify.trial import Trial, trial
 from identify.truth import Truth, against
 
 _FORMATS = ("{:.3f}", "{:.3f}", "{:.3f}", "{:.3f}", "{:.2f}", "{:.1f}", "{:.1f}", "{:.1f}")
@@ -248,7 +249,7 @@ def _run(run: Run) -> RunView:
         ("inputs", ", ".join(run.features.names)),
         ("called every", f"{1e3 * run.features.step:g} ms"),
         ("gains in training", ", ".join(gains)),
-        ("delay of delayed PD", f"{1e3 * run.baselines.delay:.2f} ms, fitted on the training rows"),
+        ("delay of delayed PD", f"{run.baselines.delay_in_words}, fitted on the training rows"),
         ("seed", str(run.facts.seed)),
         ("SHA-256 of best.pt", str(run.facts.best_sha256)),
         ("versions", ", ".join(run.facts.versions)),

@@ -77,15 +77,43 @@ class Gains:
 
 
 @dataclass(frozen=True)
+class Friction:
+    """Of `friction_pd`; tuples hold twelve joints in SDK order."""
+
+    delay: float
+    """Its own, for gains and friction shift the best one [s]."""
+    spring: tuple[float, ...]
+    """Share of kp·(q_target(t − d) − q) that arrives, a."""
+    damper: tuple[float, ...]
+    """Share of kd·dq that arrives, b."""
+    viscous: tuple[float, ...]
+    """v [Nm·s/rad]"""
+    dry: tuple[float, ...]
+    """c [Nm]"""
+    offset: tuple[float, ...]
+    """o [Nm]"""
+
+
+@dataclass(frozen=True)
 class Baselines:
     """What was fitted for the baselines, on the training rows alone (`identify.baselines`)."""
 
     delay: float
     """Of `delayed_pd`: age of the q_target that the motor follows [s]."""
+    delay_interval: tuple[float, float]
+    """In which the delay lies with 95 % confidence (`identify.delay`) [s]."""
+    friction: Friction
+    """Of `friction_pd`."""
     weights: tuple[float, ...]
     """Of `linear`: one per column of the net's input [1, with joint identity Nm]."""
     offset: float
     """Of `linear` [Nm]."""
+
+    @property
+    def delay_in_words(self) -> str:
+        """With its confidence interval, for people."""
+        low, high = self.delay_interval
+        return f"{1e3 * self.delay:.2f} ms (95 %: {1e3 * low:.2f} to {1e3 * high:.2f})"
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 
 from collect.joints import KINDS, Kind
 from collect.recording import Recording
+from identify.baselines import NAMES as BASELINES
 from identify.dataset import series
 from identify.evaluate import Judgement, judge, judged
 from identify.features import Array
 from identify.predict import torques
 from identify.replay import Replay, chosen, repeatability_mrad, replay, unseen
 from identify.runs import Run
-
-BASELINES = ("ideal_pd", "delayed_pd", "linear")
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,8 +11,9 @@ import numpy as np
 
 from collect.errors import UserError
 from collect.joints import BY_KIND, KINDS
+from identify.baselines import NAMES as BASELINES
 from identify.features import Array
-from identify.trial import BASELINES, Trial
+from identify.trial import Trial
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,13 @@ from collect.joints import HANG, N_JOINTS
 from collect.recording import Recording
 from identify import runs
 from identify.models import MLP, build
-from identify.runs import Assignment, Baselines, Facts, Gains, Ranges, Source
+from identify.runs import Assignment, Baselines, Facts, Friction, Gains, Ranges, Source
 from identify.settings import TrainConfig
 
 PHYSICS = 0.0005
 KP, KD = 25.0, 2.0
+PERFECT = Friction(0.0, (1.0,) * 12, (1.0,) * 12, *[(0.0,) * 12] * 3)
+"""Motors whose gains are those commanded, without friction or offset of their own."""
 
 
 def target(time: np.ndarray) -> np.ndarray:
@@ -85,7 +87,13 @@ def run(
         sources=tuple(Source(one.session, one.content_sha256()) for one in trained_on),
         split=split,
         gains=Gains(*ranges),
-        baselines=Baselines(delay, weights or (0.0,) * config.features.width, 0.0),
+        baselines=Baselines(
+            delay,
+            (delay, delay),
+            dataclasses.replace(PERFECT, delay=delay),
+            weights or (0.0,) * config.features.width,
+            0.0,
+        ),
         versions=("torch 2.13.0",),
         best_sha256=runs.sha256_of(folder / "best.pt"),
     )

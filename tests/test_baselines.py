@@ -9,6 +9,7 @@ import pytest
 from synthetic import DELAY, series
 
 from identify import baselines
+from identify.delay import delayed_pd, find_delay
 from identify.features import Features
 
 
@@ -40,6 +41,71 @@ def test_the_delay_is_found_between_rows(delay: float) -> None:
     data = series(delay=delay, noise=0.2)
     fitted = baselines.fit(Features(0.005), [data], [data.with_past(0.04)])
     assert fitted.delay == pytest.approx(delay, abs=5e-5)
+
+
+def test_the_interval_of_the_delay_holds_the_truth_as_often_as_it_says() -> None:
+    """95 % of 100 draws of noise that lasts 20 ms, so that neighbouring rows say the same; two in 100 more or less."""
+    data = series(seconds=8.0)
+    rows, rng = [data.with_past(0.04)], np.random.default_rng(3)
+    smooth = np.ones(10) / np.sqrt(10)
+    held, widths = 0, []
+    for _ in range(100):
+        noise = rng.standard_normal((len(data.time) + 9, 12))
+        lasting = np.stack([np.convolve(column, smooth, "valid") for column in noise.T], axis=1)
+        low, high = find_delay([dataclasses.replace(data, tau_est=data.tau_est + lasting)], rows)[1]
+        held += low <= DELAY <= high
+        widths.append(high - low)
+    assert 90 <= held <= 99
+    assert 1e-4 < np.mean(widths) < 1e-3  # of rows 2 ms apart
+
+
+def test_friction_pd_finds_each_joints_own_gains_friction_and_offset() -> None:
+    """Twelve motors that differ, at two pairs of gains: a, b, v, c and o come back."""
+    joints = np.arange(12)
+    a, b, v, c, o = 1.0 - 0.01 * joints, 0.8 + 0.01 * joints, 0.01 * joints, 0.1 + 0.01 * joints, 0.05 * (joints - 6)
+    data = [series("soft", kd=1.0), series("stiff", kp=40.0, kd=3.0)]
+    made = []
+    for one in data:
+        spring = delayed_pd(one, 0.006) + one.kd * one.dq
+        tau = a * spring - b * one.kd * one.dq - v * one.dq - c * np.tanh(one.dq / baselines.SOFT) + o
+        made.append(dataclasses.replace(one, tau_est=tau))
+    fitted = baselines.fit(Features(0.005), made, [one.with_past(0.04) for one in made])
+    assert fitted.friction.delay == pytest.approx(0.006, abs=2e-4)
+    found = fitted.friction
+    for name, true in (("spring", a), ("damper", b), ("viscous", v), ("dry", c), ("offset", o)):
+        np.testing.assert_allclose(getattr(found, name), true, atol=0.02, err_msg=name)
+    kept = made[0].with_past(0.04)
+    error = (baselines.friction_pd(made[0], fitted.friction) - made[0].tau_est)[kept]
+    assert rms(error) < 0.1 * rms((baselines.delayed_pd(made[0], fitted.delay) - made[0].tau_est)[kept])
+
+
+@pytest.mark.parametrize(
+    ("speed", "asked", "hip", "calf"),
+    [
+        (0.0, 60.0, 23.4, 23.4 * 1.917),  # at rest nothing is driven
+        (1.0, 60.0, 20.2, 20.2 * 1.917),  # along the motion
+        (-1.0, 60.0, 23.4, 23.4 * 1.917),  # against it
+        (12.0, 60.0, 20.2, 20.2 * 1.917 * (30.0 - 12.0 * 1.917) / 16.5),  # beyond a calf's knee, not a hip's
+        (21.75, 60.0, 10.1, 0.0),
+        (31.0, 60.0, 0.0, 0.0),
+        (31.0, -60.0, -23.4, -23.4 * 1.917),
+        (2.0, 5.0, 5.0, 5.0),  # far from every limit
+    ],
+)
+def test_a_motor_gives_less_the_faster_it_turns(speed: float, asked: float, hip: float, calf: float) -> None:
+    """By hand from the four numbers of the envelope; a calf has its linkage."""
+    cut = baselines.envelope(np.full(12, asked), np.full(12, speed))
+    assert cut[0] == pytest.approx(hip, rel=1e-3)
+    assert cut[2] == pytest.approx(calf, rel=1e-3)
+
+
+def test_limited_pd_is_delayed_pd_within_the_envelope() -> None:
+    """Where the law asks for 200 Nm it gives what a motor has."""
+    data = series(kp=400.0, scale=0.4)
+    torque = baselines.limited_pd(data, 0.004)
+    asked = delayed_pd(data, 0.004)
+    np.testing.assert_array_equal(torque, baselines.envelope(asked, data.dq))
+    assert np.abs(asked).max() > 60.0 > np.abs(torque).max()
 
 
 def test_delayed_pd_explains_a_delayed_motor_where_ideal_pd_does_not() -> None:

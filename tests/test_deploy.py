@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import ROOT, verb
+from moved import PERFECT
 from real_isaaclab import RealActuator
 
 from collect.errors import UserError
@@ -53,7 +54,7 @@ def make_run(path: Path, kind: str) -> runs.Run:
         sources=(Source("x", "0" * 64),),
         split=(),
         gains=Gains(*ranges),
-        baselines=Baselines(0.006, (0.0,) * config.features.width, 0.0),
+        baselines=Baselines(0.006, (0.006, 0.006), PERFECT, (0.0,) * config.features.width, 0.0),
         versions=("torch 2.13.0",),
         best_sha256=runs.sha256_of(path / "best.pt"),
     )

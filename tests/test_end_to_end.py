@@ -17,6 +17,7 @@ from collect import recording
 from collect.errors import UserError
 from collect.joints import KINDS
 from collect.link import free_domain
+from identify.baselines import NAMES as BASELINES
 from identify.runs import load
 from identify.trial import trial
 from identify.truth import against
@@ -129,7 +130,7 @@ def test_recordings_are_what_the_robot_really_did(made):
 def test_both_nets_beat_delayed_pd_on_an_amplitude_they_have_not_seen(made, kind):
     """In the JSON that outsiders read: torque RMSE per kind of joint, and R², by recording and predictor."""
     table = json.loads((made / f"{kind}_torque.json").read_text())["torque_rmse"]["unseen"]
-    assert set(table) == {"ideal_pd", "delayed_pd", "linear", kind}
+    assert set(table) == {*BASELINES, kind}
     for joint in KINDS:
         assert table[kind][joint] < table["delayed_pd"][joint] < table["ideal_pd"][joint]
     assert table[kind]["r2"] > table["delayed_pd"]["r2"]
@@ -139,7 +140,7 @@ def test_both_nets_beat_delayed_pd_on_an_amplitude_they_have_not_seen(made, kind
 def test_commands_alone_move_the_body_nearly_as_the_robot_moved(made, kind):
     """In mrad, by recording and predictor; a replay that diverged would be off by hundreds."""
     table = json.loads((made / f"{kind}_replay.json").read_text())["replay_rmse_mrad"]["unseen"]
-    assert set(table) == {"ideal_pd", "delayed_pd", "linear", kind}
+    assert set(table) == {*BASELINES, kind}
     assert all(0.1 < table[predictor][joint] < 60.0 for predictor in table for joint in KINDS)
 
 

@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[1]
 CONFIG = TrainConfig(
     Features(0.005, (0.0, 0.005)), mlp=MLPShape(8, 1), training=Training(epochs=2, batch=512), split=Split(cycle=2.0)
 )
-PREDICTORS = {"ideal_pd", "delayed_pd", "linear", "mlp"}
+PREDICTORS = {"ideal_pd", "delayed_pd", "limited_pd", "friction_pd", "linear", "mlp"}
 
 
 def identify(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

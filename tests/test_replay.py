@@ -20,6 +20,7 @@ from collect.joints import KINDS, TORQUE
 from collect.recording import Recording, read, write
 from identify import predict
 from identify import replay as replaying
+from identify.baselines import NAMES as BASELINES
 from identify.dataset import series
 from identify.features import Features
 from identify.laws import Commands, forward, laws
@@ -58,6 +59,8 @@ class TestMotion:
         """With the true delay and friction; without the delay, or with twice of it, several are off."""
         true = by_name(replay(run(tmp_path / "a", PLAIN, delay=DELAY), robot))
         assert worst(true["delayed_pd"]) < 0.3
+        assert worst(true["limited_pd"]) < 0.3  # far from its limits
+        assert worst(true["friction_pd"]) < 0.3  # perfect motors
         assert worst(true["ideal_pd"]) > 5.0
         assert worst(by_name(replay(run(tmp_path / "b", PLAIN, delay=2 * DELAY), robot))["delayed_pd"]) > 5.0
 
@@ -201,7 +204,7 @@ class TestVerb:
         assert list(content) == ["replay_rmse_mrad"]
         assert list(content["replay_rmse_mrad"]) == ["chirp.v1"]
         figures = content["replay_rmse_mrad"]["chirp.v1"]
-        assert list(figures) == ["ideal_pd", "delayed_pd", "linear", "mlp"]
+        assert list(figures) == [*BASELINES, "mlp"]
         assert all(set(one) == set(KINDS) and all(v > 0 for v in one.values()) for one in figures.values())
         for words in ("mrad", "Nm", "armature", "1.0 s not seen in training"):
             assert words in done.stdout
