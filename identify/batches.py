@@ -116,7 +116,6 @@ def _cut(
 ) -> Iterator[tuple[Array, Array, Array]]:
     """The pieces of one stretch: x (K, 12, T, 2), y and counts (K, 12, T)."""
     time, step = data.time[stretch], features.step
-    terms = [term[stretch] for term in data.terms(features)]
     for first in range(0, int((time[-1] - time[0]) / step) + 1, span):
         calls = np.arange(before + span) + (first if first == 0 else first - before)
         when = time[0] + step * (calls + np.arange(phases)[:, None] / phases)
@@ -126,7 +125,8 @@ def _cut(
         counts = own & kept[stretch][newest].reshape(when.shape)
         if counts.any():
             shape = (phases, len(calls), N_JOINTS)
-            x = np.stack([at(time, term, flat).reshape(shape).swapaxes(1, 2) for term in terms], axis=-1)
-            y = at(time, data.tau_est[stretch], flat).reshape(shape).swapaxes(1, 2)
+            seen = data.seen(features, stretch, flat)
+            x = np.stack([term.reshape(shape).swapaxes(1, 2) for term in seen], axis=-1)
+            y = at(data.sampled[stretch], data.tau_est[stretch], flat).reshape(shape).swapaxes(1, 2)
             wide = np.repeat(counts[:, None], N_JOINTS, axis=1)
             yield x.astype(np.float32), y.astype(np.float32), wide.astype(np.float32)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,8 +13,10 @@ from numpy.typing import NDArray
 
 from collect.channels import GAP, REPEATED
 from collect.errors import UserError
+from collect.joints import N_JOINTS
 from collect.recording import Recording, find, read
-from identify.features import Array, Features, matrix, terms
+from identify.features import Array, Features, at, matrix, terms
+from identify.sampling import TURN, sampled
 
 _GAP = 2.5
 """Rows further apart than this many periods belong to two stretches: nothing is interpolated across."""
@@ -30,7 +33,9 @@ class Series:
     rate: float
     """Rows per second [Hz]."""
     time: Array
-    """Shape (N,) [s]."""
+    """When each row's command was in force, shape (N,) [s]."""
+    sampled: Array
+    """When each joint's state was sampled, by the same clock (`identify.sampling`) [s]."""
     q: Array
     """[rad]"""
     dq: Array
@@ -52,16 +57,19 @@ class Series:
     stretches: tuple[slice, ...]
     """Rows without a gap within one segment; no window ever crosses from one to the next."""
 
-    def terms(self, features: Features) -> tuple[Array, ...]:
-        """What a net sees at each row, see `identify.features.terms`."""
-        return terms(features, self.q_target, self.q, self.dq, self.kp, self.kd)
+    def seen(self, features: Features, rows: slice, when: Array) -> tuple[Array, ...]:
+        """What a net sees at the times `when`, (M,) or (M, 12) [s], of one stretch, see `identify.features.terms`."""
+        commands = (at(self.time[rows], values[rows], when) for values in (self.q_target, self.kp, self.kd))
+        q_target, kp, kd = commands
+        q, dq = (at(self.sampled[rows], values[rows], when) for values in (self.q, self.dq))
+        return terms(features, q_target, q, dq, kp, kd)
 
     def with_past(self, look_back: float) -> NDArray[np.bool_]:
         """Rows within a stretch that have `look_back` seconds of it behind them, shape (N,)."""
         usable = np.zeros(len(self.time), dtype=bool)
         for rows in self.stretches:
             # A nanosecond of slack: times are sums of periods, and 5 × 0.002 is not 0.01.
-            usable[rows] = self.time[rows] - self.time[rows.start] >= look_back - 1e-9
+            usable[rows] = self.sampled[rows].min(1) - self.time[rows.start] >= look_back - 1e-9
         return usable
 
 
@@ -96,12 +104,23 @@ def series(recording: Recording, *, where: str) -> Series:
         sha256=recording.content_sha256(),
         rate=recording.rate,
         time=recording.clock,
+        sampled=sampling(recording),
         segment=recording.segment,
         segments=tuple(name.decode(errors="replace") for name in recording.segments["name"]),
         repeated=(recording.flags & REPEATED) > 0,
         stretches=tuple(stretches(recording)),
         **wide,
     )
+
+
+def sampling(recording: Recording) -> Array:
+    """When each joint of every row was sampled, shape (N, 12) [s]; with its row where no velocity is recorded."""
+    if {"q", "dq"} & set(recording.missing):
+        return np.repeat(recording.clock[:, None], N_JOINTS, axis=1)
+    q, dq = (getattr(recording, name).astype(np.float64) for name in ("q", "dq"))
+    # Rows with the robot's own tick are its states; any others were read by a logger at a time of its own.
+    oldest = TURN if recording.tick is not None else TURN + 1.0 / recording.rate
+    return sampled(recording.clock, q, dq, tuple(stretches(recording)), oldest)
 
 
 def stretches(recording: Recording) -> Iterator[slice]:
@@ -123,12 +142,11 @@ def inputs(features: Features, data: Series, rows: NDArray[np.bool_]) -> NDArray
         rows: which rows, shape (N,); all must lie in stretches.
     """
     out = np.empty((int(rows.sum()), 12, features.width), dtype=np.float32)
-    blocks = data.terms(features)
     done = 0
     for stretch in data.stretches:
-        when = data.time[stretch][rows[stretch]]
+        when = data.sampled[stretch][rows[stretch]]
         if len(when):
-            out[done : done + len(when)] = matrix(features, data.time[stretch], [b[stretch] for b in blocks], when)
+            out[done : done + len(when)] = matrix(features, partial(data.seen, features, stretch), when)
             done += len(when)
     if done != len(out):
         raise ValueError("a row lies outside every stretch")

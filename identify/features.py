@@ -10,7 +10,8 @@ the motion changes kp·e. A motor obeys an old target but feels the present posi
 = kp·e(t − d) − ∫ kp·dq is a sum of columns, which from kp·e and kd·dq alone it is for one pair of gains only. The
 scaling of the columns belongs to the net (`identify.models`), not to its caller.
 
-A lag is a time; between the rows of a log the blocks are interpolated linearly. Nothing is low-passed before
+A lag is a time, counted from when the joint was sampled (`identify.sampling`); between the rows of a log targets and
+states are interpolated linearly, each at its own times. Nothing is low-passed before
 a net is trained at a step longer than the log's: a simulator also hands its net the value of that instant,
 and a filter would add a delay of its own. The sensors' noise above half the rate is therefore part of what
 the net sees, as it is on the robot.
@@ -18,7 +19,7 @@ the net sees, as it is on the robot.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -98,10 +99,15 @@ def columns(features: Features, blocks: Sequence[Array], joints: NDArray[np.intp
 
 
 def at(time: Array, values: Array, when: Array) -> Array:
-    """`values` (N, J) sampled at `time` (N,), interpolated at the times `when` (M,): shape (M, J).
+    """`values` (N, J) sampled at `time`, interpolated at the times `when`: shape (M, J).
 
-    Before the first row it is the first row, after the last the last: a motor at rest has a constant past.
+    Both times are of shape (N,) and (M,), or (N, J) and (M, J) where every joint has its own. Before the first row
+    it is the first row, after the last the last: a motor at rest has a constant past.
     """
+    if time.ndim + when.ndim > 2:
+        count = values.shape[1]
+        own = [np.broadcast_to(times.T, (count, len(times))) for times in (when, time)]
+        return np.stack([np.interp(*one) for one in zip(*own, values.T, strict=True)], axis=1)
     if len(time) == 1:
         return np.repeat(values, len(when), axis=0)
     right = np.clip(np.searchsorted(time, when), 1, len(time) - 1)
@@ -109,18 +115,19 @@ def at(time: Array, values: Array, when: Array) -> Array:
     return np.asarray((1.0 - weight) * values[right - 1] + weight * values[right])
 
 
-def matrix(features: Features, time: Array, blocks: Sequence[Array], when: Array) -> NDArray[np.float32]:
+def matrix(features: Features, seen: Callable[[Array], Sequence[Array]], when: Array) -> NDArray[np.float32]:
     """The input of a net called at the times `when` along one uninterrupted stretch of a log.
 
     Args:
         features: which columns.
-        time: times of the rows, shape (N,) [s].
-        blocks: each of `terms` at each row, shape (N, 12).
-        when: times of the calls, shape (M,) [s]; the first `look_back` seconds see a back-filled past.
+        seen: each of `terms` at such times, shape (M, 12).
+        when: times of the calls, shape (M,), or (M, 12) where every joint is called at its own [s]; the first
+            `look_back` seconds see a back-filled past.
 
     Returns:
         Shape (M, 12, F); `[:, j]` is joint j in SDK order.
     """
-    lagged = [np.stack([at(time, block, when - lag).ravel() for lag in features.lags]) for block in blocks]
+    ages = [[block.ravel() for block in seen(when - lag)] for lag in features.lags]
+    lagged = [np.stack(block) for block in zip(*ages, strict=True)]
     joints = np.tile(np.arange(N_JOINTS), len(when))
     return columns(features, lagged, joints).reshape(len(when), N_JOINTS, features.width)

@@ -65,11 +65,11 @@ def lstm(features: Features, model: LSTM, data: Series) -> Array:
         time = data.time[rows]
         calls = int((time[-1] - time[0]) / features.step) + 1
         when = time[0] + np.arange(calls * phases) * (features.step / phases)
-        seen = np.stack([at(time, term[rows], when) for term in data.terms(features)], axis=-1, dtype=np.float32)
+        seen = np.stack(data.seen(features, rows, when), axis=-1, dtype=np.float32)
         # (call, phase, joint, 2) → (phase · joint, call, 2): a call is the same instant in every phase's own time.
         x = torch.from_numpy(seen.reshape(calls, phases * N_JOINTS, 2)).transpose(0, 1)
         torque = _run(model, x).transpose(0, 1).reshape(calls * phases, N_JOINTS)
-        out[rows] = at(when, torque.double().numpy(), time)
+        out[rows] = at(when, torque.double().numpy(), data.sampled[rows])
     return out
 
 

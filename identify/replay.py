@@ -18,7 +18,7 @@ from collect.body import ARMATURE, DRY, VISCOUS, Body
 from collect.errors import UserError
 from collect.joints import BY_KIND, KINDS, N_JOINTS, TORQUE, Kind
 from collect.recording import Recording, find, read
-from identify.dataset import series, stretches
+from identify.dataset import sampling, series, stretches
 from identify.evaluate import Judgement, judge
 from identify.features import Array, at
 from identify.laws import Commands, Law, laws
@@ -101,14 +101,15 @@ def replay(run: Run, recording: Recording) -> Iterator[Replay]:
     starts = tuple(int(start) for start in np.cumsum([0, *sizes[:-1]]))
     time = np.concatenate([recording.clock[part] for part in parts])
     q = np.concatenate([recording.q[part].astype(float) for part in parts])
+    when = sampling(recording)
     for predictor, law in laws(run).items():
-        moved = np.concatenate([_move(recording, part, law, run.features.step) for part in parts])
+        moved = np.concatenate([_move(recording, part, law, run.features.step, when[part]) for part in parts])
         yield Replay(recording.session, predictor, time, q, moved, starts)
 
 
 @torch.inference_mode()
-def _move(recording: Recording, rows: slice, law_for: Callable[[Commands], Law], step: float) -> Array:
-    """The body's motion at the rows of one stretch, shape (rows, 12) [rad]."""
+def _move(recording: Recording, rows: slice, law_for: Callable[[Commands], Law], step: float, sampled: Array) -> Array:
+    """The body's motion when the joints of one stretch were sampled, shape (rows, 12) [rad]."""
     time = recording.clock[rows]
     physics = step / np.ceil(step / PHYSICS - 1e-9)
     when = time[0] + np.arange(int(np.ceil((time[-1] - time[0]) / physics - 1e-9)) + 1) * physics
@@ -123,7 +124,7 @@ def _move(recording: Recording, rows: slice, law_for: Callable[[Commands], Law],
         moved[m] = body.q
         # A simulator clips an actuator at its effort limit too; without it a bad predictor would diverge.
         body.step(np.clip(law(m, body.q, body.dq), -TORQUE, TORQUE))
-    return at(when, moved, time)
+    return at(when, moved, sampled)
 
 
 def torque(run: Run, recording: Recording) -> Judgement | None:

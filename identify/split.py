@@ -100,6 +100,7 @@ def rows(data: Series, assignments: Sequence[Assignment], split: Split, left_out
         split: shares and length of the cycles.
         left_out: seconds left out after every border and at the start of every stretch, see `gap`.
     """
+    left_out += float((data.time[:, None] - data.sampled).max(initial=0.0))  # lags count from the samples
     parts = {one.segment: one.part for one in assignments if one.recording == data.name}
     out = np.full(len(data.time), OUT, dtype=np.int8)
     for stretch in data.stretches:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 import pytest
 
 from identify.features import Features, at, columns, matrix, terms
+
+
+def rows(time: np.ndarray, blocks: Sequence[np.ndarray]) -> Callable[[np.ndarray], list[np.ndarray]]:
+    """What is seen of blocks known at these times."""
+    return lambda when: [at(time, block, when) for block in blocks]
 
 
 def test_error_is_target_minus_position_and_both_terms_are_torques() -> None:
@@ -36,7 +43,7 @@ def test_with_the_position_rate_a_late_target_meets_the_present_position_at_any_
     wide = [np.repeat(x[:, None], 12, axis=1) for x in (target, q, dq)]
     for kp, kd in ((25.0, 0.5), (60.0, 4.0)):
         gains = [np.full_like(wide[0], gain) for gain in (kp, kd)]
-        x = matrix(features, time, terms(features, *wide, *gains), time[10:])[:, 0]
+        x = matrix(features, rows(time, terms(features, *wide, *gains)), time[10:])[:, 0]
         moved = 0.002 * (0.5 * x[:, 6] + x[:, 7] + 0.5 * x[:, 8])
         np.testing.assert_allclose(x[:, 2] - moved, kp * (target[8:-2] - q[10:]), atol=0.01)
     assert features.names[6:] == ("kp·dq at 0 ms", "kp·dq at 2 ms", "kp·dq at 4 ms")
@@ -46,7 +53,7 @@ def test_lags_are_times_interpolated_between_rows() -> None:
     """With rows at 0, 2, 4, 8 ms and a ramp of 1 Nm/ms, a lag of 5 ms at 8 ms sees 3 Nm."""
     time = np.array([0.0, 0.002, 0.004, 0.008])
     ramp = np.repeat(1e3 * time[:, None], 12, axis=1) + np.arange(12)
-    seen = matrix(Features(0.005, (0.0, 0.005)), time, [ramp, -2.0 * ramp], np.array([0.008, 0.006]))
+    seen = matrix(Features(0.005, (0.0, 0.005)), rows(time, [ramp, -2.0 * ramp]), np.array([0.008, 0.006]))
     assert seen.shape == (2, 12, 4)
     np.testing.assert_allclose(seen[0, 0], [8, 3, -16, -6], rtol=1e-6)
     np.testing.assert_allclose(seen[1, 11], [6 + 11, 1 + 11, -34, -24], rtol=1e-6)

@@ -41,6 +41,11 @@ LSTM = TrainConfig(
 CONFIGS = pytest.mark.parametrize("config", [MLP, LSTM], ids=["mlp", "lstm"])
 
 
+def now(one: Series, features: Features) -> tuple[np.ndarray, ...]:
+    """What a net sees at every row of a recording in one stretch."""
+    return one.seen(features, slice(None), one.time)
+
+
 @pytest.fixture(scope="module")
 def data() -> list[Series]:
     return [series("a", kd=1.0), series("b", kd=3.0)]
@@ -236,7 +241,7 @@ class TestServing:
         rows = np.arange(len(one.time)) % 100 == 50
         served = samples(Features(0.005), [one], [rows], 7, torch.device("cpu"))
         assert served.x.shape == (20 * 12, 2)
-        error, speed = one.terms(Features(0.005))
+        error, speed = now(one, Features(0.005))
         np.testing.assert_allclose(served.x[12 * 3 + 5], [error[350, 5], speed[350, 5]], rtol=1e-5)
         assert float(served.y[12 * 3 + 5]) == pytest.approx(one.tau_est[350, 5], rel=1e-6)
 
@@ -261,7 +266,7 @@ class TestServing:
         assert served.counts[:, ::12].sum((1, 2)).tolist() == [500, 500, 499]
         assert served.counts[0, 12, :20].sum() == 0
         assert served.counts[0, 12, 20:].all()
-        error, speed = one.terms(Features(0.005))
+        error, speed = now(one, Features(0.005))
         np.testing.assert_allclose(served.x[0, 12 + 4, 20], [error[500, 4], speed[500, 4]], rtol=1e-4)
         assert float(served.y[0, 12 + 4, 20]) == pytest.approx(one.tau_est[500, 4], rel=1e-5)
 
@@ -299,7 +304,7 @@ class TestPredicting:
         """At the log's own step it is one long call; chunks do not show."""
         one, features = series(), Features(0.002)
         model = build(LSTM).eval()
-        x = np.stack(one.terms(Features(0.005)), axis=-1, dtype=np.float32).transpose(1, 0, 2)
+        x = np.stack(now(one, Features(0.005)), axis=-1, dtype=np.float32).transpose(1, 0, 2)
         with torch.no_grad():
             whole = model(torch.from_numpy(x), model.rest(12))[0][..., 0].numpy().T
         predict_chunk, predict._CHUNK = predict._CHUNK, 120
@@ -312,8 +317,8 @@ class TestPredicting:
         """At 5 ms on a 500 Hz log, rows 0, 5, 10, … are its own calls 0, 2, 4, …, from rest."""
         one, features = series(), Features(0.005)
         model = build(LSTM).eval()
-        error, speed = (term[::5] for term in one.terms(Features(0.005)))
-        halves = [np.interp(np.arange(0.0, 1.99, 0.005), one.time, term[:, 0]) for term in one.terms(Features(0.005))]
+        error, speed = (term[::5] for term in now(one, Features(0.005)))
+        halves = [np.interp(np.arange(0.0, 1.99, 0.005), one.time, term[:, 0]) for term in now(one, Features(0.005))]
         x = torch.from_numpy(np.stack(halves, axis=-1).astype(np.float32))[None]
         with torch.no_grad():
             own = model(x, model.rest(1))[0][0, ::2, 0].numpy()
