@@ -73,6 +73,8 @@ def fit(
     torch.manual_seed(seed)
     model = build(config).to(device)
     _scale(model, training)
+    if isinstance(model, MLP) and isinstance(training, Samples) and config.mlp and config.mlp.residual:
+        _draw_line(model, training)
     state = _State(torch.optim.Adam(model.parameters(), lr=config.training.learning_rate), [])
     if (out / "last.pt").is_file():
         _restore(out / "last.pt", model, state, device)
@@ -105,6 +107,20 @@ def _scale(model: MLP | LSTM, training: Samples | Pieces) -> None:
     model.input_scale.copy_(torch.where(identity | (scale == 0.0), torch.ones_like(scale), scale))
     rms = y.square().mean().sqrt()
     model.output_scale.copy_(torch.where(rms == 0.0, torch.ones_like(rms), rms))
+
+
+def _draw_line(model: MLP, training: Samples) -> None:
+    """Set the line to the least squares of the training rows, in the net's own scales and in double precision."""
+    width = training.x.shape[1]
+    gram = torch.zeros(width, width, dtype=torch.float64, device=training.x.device)
+    moment = gram.new_zeros(width, 1)
+    for x, y in zip(training.x.split(1 << 16), training.y.split(1 << 16), strict=True):
+        scaled = (x / model.input_scale).double()
+        gram += scaled.T @ scaled
+        moment += scaled.T @ (y / model.output_scale).double()
+    # Neighbouring lags say nearly the same: a millionth of ridge keeps their weights from growing against each other.
+    ridge = 1e-6 * gram.diagonal().mean() * torch.eye(width, dtype=torch.float64, device=gram.device)
+    model.line.copy_(torch.linalg.solve(gram + ridge, moment))
 
 
 def _set_rate(optimizer: torch.optim.Adam, training: Training, number: int) -> None:

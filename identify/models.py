@@ -13,10 +13,11 @@ from identify.settings import LSTMShape, MLPShape, TrainConfig
 
 
 class MLP(nn.Module):
-    """Torque from the present and the past: F → layers × hidden → 1, softsign between.
+    """Torque from the present and the past: F → layers × hidden → 1, softsign between, beside a straight line F → 1.
 
     After the MLP of "Walk These Ways" (Margolis & Agrawal 2022; Go1 net 6 → 32 → 32 → 1, softsign),
-    wider: 4 × 100.
+    wider: 4 × 100. The line is zero, or for `residual` fitted before the training and then left alone: the delayed
+    law is almost linear in the lags, and what is left of it is a tenth of the torque.
     """
 
     def __init__(self, width: int, shape: MLPShape) -> None:
@@ -25,6 +26,8 @@ class MLP(nn.Module):
         self.output_scale: Tensor
         self.register_buffer("input_scale", torch.ones(width))
         self.register_buffer("output_scale", torch.ones(()))
+        self.line: Tensor
+        self.register_buffer("line", torch.zeros(width, 1))
         layers: list[nn.Module] = []
         for _ in range(shape.layers):
             layers += [nn.Linear(width, shape.hidden), nn.Softsign()]
@@ -33,7 +36,8 @@ class MLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Torque (N, 1) [Nm] from columns (N, F) of `identify.features`."""
-        return self.net(x / self.input_scale) * self.output_scale
+        scaled = x / self.input_scale
+        return (self.net(scaled) + scaled @ self.line) * self.output_scale
 
 
 class LSTM(nn.Module):

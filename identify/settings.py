@@ -18,6 +18,8 @@ class MLPShape:
     """Units per layer."""
     layers: int = 4
     """Hidden layers, softsign between them."""
+    residual: bool = False
+    """Whether the layers learn only what the straight line through the same inputs leaves."""
 
     def __post_init__(self) -> None:
         if not (0 < self.hidden <= 4096 and 0 < self.layers <= 32):

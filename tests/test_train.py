@@ -16,7 +16,7 @@ from collect.errors import UserError
 from identify import evaluate, fit, predict, runs, split
 from identify.baselines import NAMES as BASELINES
 from identify.batches import pieces, samples
-from identify.dataset import Series
+from identify.dataset import Series, inputs
 from identify.dataset import series as prepare
 from identify.features import Features
 from identify.fit import Epoch
@@ -71,6 +71,30 @@ class TestLearning:
         for judgement in evaluate.evaluate(run, data):
             ideal, *_, net = (score.errors for score in judgement.scores)
             assert net.mse.mean() < 0.5 * ideal.mse.mean()
+
+    def test_a_residual_net_starts_from_the_straight_line_and_leaves_it_alone(
+        self, data: list[Series], tmp_path: Path
+    ) -> None:
+        """The line is the least squares of the training rows; the layers learn what it leaves."""
+        config = with_training(MLP, epochs=3)
+        config = dataclasses.replace(config, mlp=dataclasses.replace(config.mlp, residual=True))
+        seen: list[Epoch] = []
+        run = train(config, data, tmp_path / "run", report=seen.append)
+        parts = [split.rows(one, run.facts.split, config.split, split.gap(config)) == split.TRAIN for one in data]
+        x, y = (
+            np.concatenate([get(one, rows) for one, rows in zip(data, parts, strict=True)])
+            for get in (
+                lambda one, rows: inputs(config.features, one, rows).reshape(-1, config.features.width),
+                lambda one, rows: one.tau_est[rows].reshape(-1, 1),
+            )
+        )
+        weights = np.linalg.lstsq(x.astype(float), y, rcond=None)[0]
+        line = run.model.line / run.model.input_scale[:, None] * run.model.output_scale
+        np.testing.assert_allclose(x @ line.numpy(), x @ weights, atol=0.01 * y.std())
+        plain = train(with_training(MLP, epochs=3), data, tmp_path / "plain")
+        (mine,), (theirs,) = (evaluate.evaluate(one, [series("new", kd=2.0)]) for one in (run, plain))
+        assert mine.scores[-1].errors.mse.mean() < 0.5 * theirs.scores[-1].errors.mse.mean()
+        assert seen[-1].best < np.sqrt(np.square(x @ weights - y).mean())
 
     @CONFIGS
     def test_best_is_the_epoch_of_the_lowest_validation_error(
