@@ -129,13 +129,13 @@ def _fill(
 
 
 def _shares(run: Run, gains: NDArray[np.float64]) -> list[tuple[str, tuple[int, ...]]]:
-    """Which joints share a file: those with the same gains, or none where the net tells joints apart.
+    """Which joints share a file: those with the same gains that the net does not tell apart.
 
     Isaac Lab hands a group's joints over in the articulation's order, which a net with joint identity could
     not know: one joint per file is unambiguous.
     """
     if not run.features.joint_identity:
-        if (gains == gains[0]).all():
+        if (gains == gains[0]).all() and not run.features.kind_identity:
             return [("all", _EVERY)]
         if all((gains[joints] == gains[joints[0]]).all() for joints in BY_KIND.values()):
             return [(kind, tuple(joints)) for kind, joints in BY_KIND.items()]
@@ -153,9 +153,7 @@ def folded(run: Run, net: Net) -> nn.Module:
     """The module of one file."""
     if isinstance(run.model, LSTM):
         return fold.FoldedLSTM(run.model, net.kp, net.kd)
-    identity = torch.zeros(N_JOINTS if run.features.joint_identity else 0)
-    if run.features.joint_identity:
-        identity[NAMES.index(net.joints[0])] = 1.0
+    identity = torch.from_numpy(run.features.identity[NAMES.index(net.joints[0])])
     return fold.FoldedMLP(run.model, run.features, net.kp, net.kd, identity)
 
 

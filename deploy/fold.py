@@ -23,7 +23,7 @@ class FoldedMLP(nn.Module):
             features: what it sees.
             kp: position gain [Nm/rad].
             kd: velocity gain [Nm·s/rad].
-            identity: the net's columns behind the lags, shape (0,) or (12,).
+            identity: the net's columns behind the lags, shape (0,), (3,) or (12,).
         """
         super().__init__()
         self.model = model

@@ -16,6 +16,7 @@ from collect.errors import UserError, exit_on_user_error
 
 if TYPE_CHECKING:
     from identify.evaluate import Judgement
+    from identify.fit import Epoch
 
 Config = Annotated[Path, tyro.conf.Positional]
 Run = Annotated[Path, tyro.conf.Positional]
@@ -93,6 +94,45 @@ def evaluate(
     _print_judgements(judgements, per_joint=per_joint)
     if json_file is not None:
         _write_json(json_file, {"torque_rmse": evaluation.table(judgements)})
+    return 0
+
+
+def holdout(
+    config: Config,
+    data: tuple[Path, ...],
+    by: Literal["recording", "amplitude", "gains", "band", "leg"],
+    json_file: Annotated[Path | None, tyro.conf.arg(name="json")] = None,
+    device: Device = "auto",
+    seed: int = 0,
+) -> int:
+    """Leave out each part of the recordings once, train on the rest, and judge on what was left out.
+
+    Args:
+        config: YAML of the net and its training (configs/identify).
+        data: Recordings, or folders of them.
+        by: What a part is: a recording, an amplitude, a pair of gains, a band of frequencies or a leg.
+        json_file: Write the errors to this file too, joint by joint.
+        device: Where to train; auto takes CUDA where there is one.
+        seed: Of every random number.
+    """
+    from collect.config import load as load_config
+    from identify import dataset, tables
+    from identify import holdout as holding
+    from identify.settings import TrainConfig
+
+    settings, recordings = load_config(config, TrainConfig), dataset.load([*data])
+    names = list(holding.parts(recordings, by))
+    with _bar() as bar:
+        task = bar.add_task(f"{settings.kind}, by {by}", total=len(names) * settings.training.epochs, note="")
+
+        def report(name: str, epoch: Epoch) -> None:
+            passed = names.index(name) * settings.training.epochs + epoch.number
+            bar.update(task, completed=passed, note=f"without {name}: {epoch.validation:.3f} Nm")
+
+        done = list(holding.hold_out(settings, recordings, by, seed=seed, device=_device(device), report=report))
+    Console().print(tables.left_out(done, by))
+    if json_file is not None:
+        _write_json(json_file, {"holdout": {"by": by, "torque_rmse": holding.table(done)}})
     return 0
 
 
@@ -194,7 +234,13 @@ def _write_json(path: Path, content: object) -> None:
         raise UserError(f"cannot write: {error.strerror}", where=str(path), fix="check --json") from error
 
 
-VERBS: dict[str, Callable[..., Any]] = {"train": train, "evaluate": evaluate, "replay": replay, "report": report}
+VERBS: dict[str, Callable[..., Any]] = {
+    "train": train,
+    "evaluate": evaluate,
+    "holdout": holdout,
+    "replay": replay,
+    "report": report,
+}
 
 if __name__ == "__main__":
     with exit_on_user_error():

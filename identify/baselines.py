@@ -98,7 +98,11 @@ def _friction(data: Sequence[Series], rows: Sequence[Rows], about: float) -> Fri
     """One delay near that of delayed_pd, and of each joint the best a, b, v, c and o at it."""
     low, high = max(0.0, about - _NEAR), min(LONGEST, about + _NEAR)
     delay = least(lambda one: _columns(data, rows, one)[1], low, high)
-    return Friction(delay, *(tuple(float(value) for value in column) for column in _columns(data, rows, delay)[0].T))
+    found, fitted = _columns(data, rows, delay)[0], {joint for one in data for joint in one.joints}
+    for joint in {*range(N_JOINTS)} - fitted:  # a leg that was left out: the others' mean is the best guess
+        like = next(joints for joints in BY_KIND.values() if joint in joints)
+        found[joint] = found[[other for other in like if other in fitted]].mean(0)
+    return Friction(delay, *(tuple(float(value) for value in column) for column in found.T))
 
 
 def _columns(data: Sequence[Series], rows: Sequence[Rows], delay: float) -> tuple[Array, float]:
@@ -108,9 +112,11 @@ def _columns(data: Sequence[Series], rows: Sequence[Rows], delay: float) -> tupl
         damper, dq = one.kd[kept] * one.dq[kept], one.dq[kept]
         spring = delayed_pd(one, delay)[kept] + damper
         x = np.stack([spring, -damper, -dq, -np.tanh(dq / SOFT), np.ones_like(dq)], axis=-1).swapaxes(0, 1)
-        gram += x.swapaxes(1, 2) @ x
-        moment += (x.swapaxes(1, 2) @ one.tau_est[kept].T[..., None])[..., 0]
-        total += float(np.square(one.tau_est[kept]).sum())
+        joints = list(one.joints)
+        x, y = x[joints], one.tau_est[kept][:, joints]
+        gram[joints] += x.swapaxes(1, 2) @ x
+        moment[joints] += (x.swapaxes(1, 2) @ y.T[..., None])[..., 0]
+        total += float(np.square(y).sum())
     # At one kd alone damper and viscous friction say the same: the least-norm solution shares it between them.
     found = np.array([np.linalg.lstsq(g, m, rcond=1e-12)[0] for g, m in zip(gram, moment, strict=True)])
     return found, total - float((found * moment).sum())
@@ -121,9 +127,10 @@ def _least_squares(features: Features, data: Sequence[Series], rows: Sequence[Ro
     size = features.width + 1
     gram, moment = np.zeros((size, size)), np.zeros(size)
     for one, kept in zip(data, rows, strict=True):
-        x = inputs(features, one, kept).reshape(-1, features.width).astype(np.float64)
+        joints = list(one.joints)
+        x = inputs(features, one, kept)[:, joints].reshape(-1, features.width).astype(np.float64)
         x = np.concatenate([x, np.ones((len(x), 1))], axis=1)
         gram += x.T @ x
-        moment += x.T @ one.tau_est[kept].ravel()
+        moment += x.T @ one.tau_est[kept][:, joints].ravel()
     # The least-norm solution: an offset and a full joint identity say the same thing twice.
     return np.asarray(np.linalg.lstsq(gram, moment, rcond=1e-12)[0])

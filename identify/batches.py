@@ -83,11 +83,12 @@ class Pieces:
 def samples(
     features: Features, data: Sequence[Series], rows: Sequence[np.ndarray], batch: int, device: torch.device
 ) -> Samples:
-    """The chosen rows of all recordings as an MLP's samples, twelve from each row."""
+    """The chosen rows of all recordings as an MLP's samples, one from each row and joint."""
     chosen = list(zip(data, rows, strict=True))
-    x = torch.cat([torch.from_numpy(inputs(features, one, kept).reshape(-1, features.width)) for one, kept in chosen])
-    y = np.concatenate([one.tau_est[kept].reshape(-1, 1) for one, kept in chosen]).astype(np.float32)
-    return Samples(x.to(device), torch.from_numpy(y).to(device), batch)
+    seen = [inputs(features, one, kept)[:, list(one.joints)].reshape(-1, features.width) for one, kept in chosen]
+    x = torch.cat([torch.from_numpy(part) for part in seen])
+    y = np.concatenate([one.tau_est[kept][:, list(one.joints)].reshape(-1, 1) for one, kept in chosen])
+    return Samples(x.to(device), torch.from_numpy(y.astype(np.float32)).to(device), batch)
 
 
 def pieces(
@@ -128,5 +129,5 @@ def _cut(
             seen = data.seen(features, stretch, flat)
             x = np.stack([term.reshape(shape).swapaxes(1, 2) for term in seen], axis=-1)
             y = at(data.sampled[stretch], data.tau_est[stretch], flat).reshape(shape).swapaxes(1, 2)
-            wide = np.repeat(counts[:, None], N_JOINTS, axis=1)
+            wide = np.repeat(counts[:, None], N_JOINTS, axis=1) & np.isin(np.arange(N_JOINTS), data.joints)[:, None]
             yield x.astype(np.float32), y.astype(np.float32), wide.astype(np.float32)

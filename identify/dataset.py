@@ -56,6 +56,13 @@ class Series:
     """Rows whose state is that of the row before, shape (N,)."""
     stretches: tuple[slice, ...]
     """Rows without a gap within one segment; no window ever crosses from one to the next."""
+    joints: tuple[int, ...] = tuple(range(N_JOINTS))
+    """Those that are learned from, SDK indices; every joint is predicted and judged all the same."""
+
+    @property
+    def oldest(self) -> float:
+        """Age of the oldest sample in a row [s]."""
+        return float((self.time[:, None] - self.sampled).max(initial=0.0))
 
     def seen(self, features: Features, rows: slice, when: Array) -> tuple[Array, ...]:
         """What a net sees at the times `when`, (M,) or (M, 12) [s], of one stretch, see `identify.features.terms`."""

@@ -34,7 +34,8 @@ def find_delay(data: Sequence[Series], rows: Sequence[Rows]) -> tuple[float, tup
     """The delay of the least squared error on the chosen rows, and its 95 % confidence interval [s]."""
 
     def loss(delay: float) -> float:
-        errors = (delayed_pd(one, delay)[kept] - one.tau_est[kept] for one, kept in zip(data, rows, strict=True))
+        pairs = zip(data, rows, strict=True)
+        errors = ((delayed_pd(one, delay)[kept] - one.tau_est[kept])[:, list(one.joints)] for one, kept in pairs)
         return float(sum(np.square(error).sum() for error in errors))
 
     delay = least(loss, 0.0, LONGEST)
@@ -62,9 +63,10 @@ def _standard_error(data: Sequence[Series], rows: Sequence[Rows], delay: float) 
     scores: list[Array] = []
     curvature = 0.0
     for one, kept in zip(data, rows, strict=True):
-        slope = (delayed_pd(one, delay + _SLOPE) - delayed_pd(one, max(0.0, delay - _SLOPE)))[kept]
+        later, sooner = delayed_pd(one, delay + _SLOPE), delayed_pd(one, max(0.0, delay - _SLOPE))
+        slope = (later - sooner)[kept][:, list(one.joints)]
         slope /= _SLOPE + min(delay, _SLOPE)
-        error = (delayed_pd(one, delay) - one.tau_est)[kept]
+        error = (delayed_pd(one, delay) - one.tau_est)[kept][:, list(one.joints)]
         _, block = np.unique((one.time[kept] // _BLOCK).astype(int), return_inverse=True)
         scores.append(np.asarray(np.bincount(block, (slope * error).sum(1)), float))
         curvature += float(np.square(slope).sum())

@@ -2,7 +2,7 @@
 
     lag        0   1   …  L−1 │  0   1   …  L−1 │  0   1   …  L−1 │
     column     0   1   …  L−1 │  L  L+1  … 2L−1 │ 2L       … 3L−1 │ 3L      …    3L+11
-    holds           kp·e      │      kd·dq      │  kp·dq, if any  │ joint identity, if any
+    holds           kp·e      │      kd·dq      │  kp·dq, if any  │ joint or kind, if any
 
 with e = q_target − q [rad] and lag 0 the newest. The first two blocks are torques [Nm]: the two terms of the law
 tau = kp·e − kd·dq that the motor closes, so that one net serves every gain it was shown. The third [Nm/s] is how fast
@@ -25,7 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from collect.joints import N_JOINTS, NAMES
+from collect.joints import JOINTS, KINDS, N_JOINTS, NAMES
 
 Array = NDArray[np.float64]
 
@@ -42,17 +42,29 @@ class Features:
     """Whether kp·dq is seen too, at the same lags."""
     joint_identity: bool = False
     """Whether twelve more columns say which joint it is (one-hot, SDK order)."""
+    kind_identity: bool = False
+    """Whether three more columns say whether it is a hip, a thigh or a calf: a leg that was not seen has these too."""
 
     def __post_init__(self) -> None:
         if not 0.0 < self.step <= 0.1:
             raise ValueError(f"step must be above 0 and at most 0.1 s, got {self.step}")
         if not self.lags or self.lags[0] != 0.0 or any(b <= a for a, b in zip(self.lags, self.lags[1:], strict=False)):
             raise ValueError(f"lags start at 0 and grow, got {list(self.lags)}")
+        if self.joint_identity and self.kind_identity:
+            raise ValueError("which joint it is says of which kind it is: give joint_identity or kind_identity")
 
     @property
     def width(self) -> int:
         """Number of columns F."""
-        return self.blocks * len(self.lags) + N_JOINTS * self.joint_identity
+        return self.blocks * len(self.lags) + self.identity.shape[1]
+
+    @property
+    def identity(self) -> NDArray[np.float32]:
+        """The columns behind the lags, one row a joint: shape (12, 12), (12, 3) or (12, 0)."""
+        if self.joint_identity:
+            return np.eye(N_JOINTS, dtype=np.float32)
+        kinds = KINDS if self.kind_identity else ()
+        return np.array([[joint.kind == kind for kind in kinds] for joint in JOINTS], dtype=np.float32)
 
     @property
     def blocks(self) -> int:
@@ -69,7 +81,8 @@ class Features:
         """Name of each column, for reports."""
         lags = [f"{1e3 * lag:g} ms" for lag in self.lags]
         terms = ("kp·e", "kd·dq", "kp·dq")[: self.blocks]
-        return tuple(f"{term} at {lag}" for term in terms for lag in lags) + (NAMES if self.joint_identity else ())
+        who = NAMES if self.joint_identity else KINDS if self.kind_identity else ()
+        return tuple(f"{term} at {lag}" for term in terms for lag in lags) + who
 
 
 def terms(features: Features, q_target: Array, q: Array, dq: Array, kp: Array, kd: Array) -> tuple[Array, ...]:
@@ -83,7 +96,7 @@ def columns(features: Features, blocks: Sequence[Array], joints: NDArray[np.intp
     Args:
         features: which columns.
         blocks: each of `terms` at each lag, newest first, shape (L, M).
-        joints: SDK index of each sample's joint, shape (M,); needed with joint identity only.
+        joints: SDK index of each sample's joint, shape (M,); needed where the net is told of it.
 
     Returns:
         The net's input, shape (M, F).
@@ -91,10 +104,10 @@ def columns(features: Features, blocks: Sequence[Array], joints: NDArray[np.intp
     seen = len(features.lags) * features.blocks
     out = np.zeros((blocks[0].shape[1], features.width), dtype=np.float32)
     out[:, :seen] = np.concatenate(blocks).T
-    if features.joint_identity:
+    if seen < features.width:
         if joints is None:
-            raise ValueError("joint identity needs the joints")
-        out[np.arange(len(out)), seen + joints] = 1.0
+            raise ValueError("a net that tells joints apart needs the joints")
+        out[:, seen:] = features.identity[joints]
     return out
 
 

@@ -41,7 +41,7 @@ def assign(data: Sequence[Series], split: Split) -> tuple[Assignment, ...]:
     Raises:
         UserError: when `hold_out` names no segment, or leaves none to train on.
     """
-    every = [(one.name, name) for one in data for name in one.segments]
+    every = [(one.name, name) for one in data for name in _unbroken(one)]
     held = [unit for unit in every if any(fnmatchcase(unit[1], pattern) for pattern in split.hold_out)]
     for pattern in split.hold_out:
         if not any(fnmatchcase(name, pattern) for _, name in every):
@@ -53,6 +53,11 @@ def assign(data: Sequence[Series], split: Split) -> tuple[Assignment, ...]:
     parts: dict[tuple[str, str], Part] = dict.fromkeys(held, "test")
     parts |= _share_out(rest, split)
     return tuple(Assignment(*unit, parts[unit]) for unit in every)
+
+
+def _unbroken(data: Series) -> tuple[str, ...]:
+    """The segments that hold a stretch, in order."""
+    return tuple(dict.fromkeys(data.segments[data.segment[rows.start]] for rows in data.stretches))
 
 
 def _share_out(units: list[tuple[str, str]], split: Split) -> dict[tuple[str, str], Part]:
@@ -100,7 +105,7 @@ def rows(data: Series, assignments: Sequence[Assignment], split: Split, left_out
         split: shares and length of the cycles.
         left_out: seconds left out after every border and at the start of every stretch, see `gap`.
     """
-    left_out += float((data.time[:, None] - data.sampled).max(initial=0.0))  # lags count from the samples
+    left_out += data.oldest  # lags count from the samples
     parts = {one.segment: one.part for one in assignments if one.recording == data.name}
     out = np.full(len(data.time), OUT, dtype=np.int8)
     for stretch in data.stretches:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 from rich.table import Table
 
 from collect.joints import KINDS, NAMES
 from identify.evaluate import Judgement
+from identify.holdout import Fold
 from identify.metrics import Errors
 
 _HEADINGS = (*(f"{kind}\nRMSE Nm" for kind in KINDS), "all\nMAE Nm", "all\nMSE Nm²", "all\nR²")
@@ -35,6 +39,28 @@ def by_joint(judgement: Judgement) -> Table:
         for score in judgement.scores:
             values = (getattr(score.errors, what)[joint] for what in ("mse", "rmse", "r2", "mae"))
             table.add_row(name, score.predictor, *(f"{value:.3f}" for value in values))
+    return table
+
+
+def left_out(folds: Sequence[Fold], by: str) -> Table:
+    """Of every part what each predictor makes of it, trained on the rest; the net's figure is red where it loses."""
+    table = Table(title=f"trained without, judged on: each {by} once", title_justify="left")
+    for heading in (by, "predictor", *(f"{kind}\nRMSE Nm" for kind in KINDS), "÷ delayed_pd"):
+        table.add_column(heading, justify="left" if heading in (by, "predictor") else "right")
+    for fold in folds:
+        *baselines, net = fold.scores
+        for name, errors in fold.scores.items():
+            cells = [f"{fold.rmse(name, kind):.3f}" for kind in KINDS]
+            if name == net:
+                best = [min(fold.rmse(other, kind) for other in baselines) for kind in KINDS]
+                worse = [fold.rmse(name, kind) > value for kind, value in zip(KINDS, best, strict=True)]
+                cells = [f"[red]{cell}[/red]" if red else cell for cell, red in zip(cells, worse, strict=True)]
+            chosen = list(fold.joints)
+            ratio = np.sqrt(errors.mse[chosen].mean() / fold.scores["delayed_pd"].mse[chosen].mean())
+            table.add_row(fold.name if name == next(iter(fold.scores)) else "", name, *cells, f"{ratio:.2f}")
+        if fold.floor:
+            table.add_row("", "noise floor", *(f"{getattr(fold.floor, kind):.3f}" for kind in KINDS), "")
+        table.add_section()
     return table
 
 

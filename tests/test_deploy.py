@@ -30,6 +30,9 @@ SMALL = {
     "identity": TrainConfig(
         features=Features(0.002, (0.0, 0.002, 0.004), joint_identity=True), mlp=MLPShape(hidden=16, layers=2)
     ),
+    "kind": TrainConfig(
+        features=Features(0.002, (0.0, 0.002, 0.004), kind_identity=True), mlp=MLPShape(hidden=16, layers=2)
+    ),
     "lstm": TrainConfig(features=Features(0.005), lstm=LSTMShape(hidden=8, layers=2)),
 }
 
@@ -130,7 +133,7 @@ class TestExport:
         assert set(proof.checks) >= {"hashes", "column_order", "reset", "equals_trained_net", "output_shape"}
 
     def test_files_and_groups(self, tmp_path):
-        """One file without joint identity, three with gains per kind, twelve with identity."""
+        """One file without identity, three with gains per kind or a net that is told the kind, twelve with identity."""
         run = make_run(tmp_path / "run", "mlp")
         _, manifest = exported(run, tmp_path / "a")
         assert [net.file for net in manifest.nets] == ["go2_all_mlp.pt"]
@@ -138,6 +141,8 @@ class TestExport:
         assert [group.saturation_effort for group in manifest.groups] == [23.7, 23.7, 45.43]
         _, manifest = exported(run, tmp_path / "b", kp=(20.0, 25.0, 30.0))
         assert [(net.kp, len(net.joints)) for net in manifest.nets] == [(20.0, 4), (25.0, 4), (30.0, 4)]
+        _, manifest = exported(make_run(tmp_path / "kinds", "kind"), tmp_path / "d")
+        assert [net.file for net in manifest.nets] == [f"go2_{kind}_mlp.pt" for kind in ("hip", "thigh", "calf")]
         _, manifest = exported(make_run(tmp_path / "run2", "identity"), tmp_path / "c")
         assert [net.joints for net in manifest.nets] == [(name,) for name in NAMES]
 

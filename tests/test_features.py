@@ -34,6 +34,16 @@ def test_errors_come_first_then_velocities_each_newest_first_then_the_joint() ->
     assert features.width == row.shape[1] == len(features.names)
 
 
+def test_a_joint_can_be_told_by_its_kind() -> None:
+    """RR_calf, joint 8, is the third kind; both identities at once are refused."""
+    features = Features(0.005, kind_identity=True)
+    row = columns(features, [np.array([[1.0]]), np.array([[2.0]])], np.array([8]))
+    assert row.tolist() == [[1, 2, 0, 0, 1]]
+    assert features.names == ("kp·e at 0 ms", "kd·dq at 0 ms", "hip", "thigh", "calf")
+    with pytest.raises(ValueError, match="joint_identity or kind_identity"):
+        Features(0.005, kind_identity=True, joint_identity=True)
+
+
 def test_with_the_position_rate_a_late_target_meets_the_present_position_at_any_gains() -> None:
     """kp·(q_target(t − d) − q(t)) is kp·e(t − d) less the trapezoid over kp·dq: a sum of columns."""
     features = Features(0.002, (0.0, 0.002, 0.004), position_rate=True)
