@@ -140,6 +140,12 @@ def stretches(recording: Recording) -> Iterator[slice]:
             yield slice(int(start), int(stop))
 
 
+def unbroken(rows: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Start and stop of each run of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], rows, [False]]).astype(int)))
+    return [(int(start), int(stop)) for start, stop in zip(edges[::2], edges[1::2], strict=True)]
+
+
 def inputs(features: Features, data: Series, rows: NDArray[np.bool_]) -> NDArray[np.float32]:
     """A net's input at the chosen rows of a recording, shape (rows, 12, F), stretch by stretch.
 

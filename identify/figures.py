@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from collect.joints import BY_KIND, JOINTS, KINDS
 from identify.baselines import NAMES as BASELINES
+from identify.dataset import unbroken
 from identify.features import Array
 
 DPI = 100
@@ -109,6 +110,34 @@ def learning(history: Array, *, title: str = "") -> Figure:
     return figure
 
 
+def response(frequency: Array, answers: Mapping[str, Array], *, title: str = "", highest: float = 25.0) -> Figure:
+    """How torques answer the law without delay: gain above, lateness below, per kind of joint.
+
+    Args:
+        frequency: shape (M,) [Hz].
+        answers: by the predictor's name, `measured` among them, complex, shape (3, M).
+        title: above all.
+        highest: where the figure ends [Hz].
+    """
+    figure = Figure(figsize=(12.0, 5.6), dpi=DPI, layout="constrained")
+    figure.suptitle(title, fontsize=12)
+    panels = figure.subplots(2, 3, sharex=True, sharey="row")
+    seen = (frequency > 0.0) & (frequency <= highest)
+    colors = {"measured": MEASURED, **_colors({name: one for name, one in answers.items() if name != "measured"})}
+    for row, panel in zip((0, 1), panels, strict=True):
+        for axes, kind, k in zip(panel, KINDS, range(3), strict=True):
+            for name, answer in answers.items():
+                late = -1e3 * np.angle(answer[k, seen]) / (2.0 * np.pi * frequency[seen])
+                values, wide = (np.abs(answer[k, seen]), late)[row], 2.6 if name == "measured" else 1.4
+                axes.plot(frequency[seen], values, color=colors[name], linewidth=wide, label=words(name))
+            axes.spines[["top", "right"]].set_visible(False)
+            axes.grid(color="#e6e6e6", linewidth=0.8)
+            axes.set(**({"title": kind} if row == 0 else {"xlabel": "frequency [Hz]"}))
+        panel[0].set_ylabel(("torque over that of ideal PD", "later than ideal PD [ms]")[row])
+    _legend(figure, panels[0][0])
+    return figure
+
+
 def busiest(time: Array, values: Array, rows: NDArray[np.bool_], seconds: float) -> slice:
     """The unbroken part of the chosen rows, at most so long, in which the values vary most.
 
@@ -118,9 +147,8 @@ def busiest(time: Array, values: Array, rows: NDArray[np.bool_], seconds: float)
         rows: which may be shown, shape (N,); at least one.
         seconds: longest duration.
     """
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], rows, [False]]).astype(int)))
     best, found = -1.0, slice(0, 0)
-    for start, stop in zip(edges[::2], edges[1::2], strict=True):
+    for start, stop in unbroken(rows):
         for first in range(start, stop, max(1, (stop - start) // 200)):
             last = min(int(np.searchsorted(time, time[first] + seconds)), stop)
             motion = float(values[first:last].var(0).sum()) * (last - first)

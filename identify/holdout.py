@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from collect.errors import UserError
 from collect.joints import BY_KIND, JOINTS, KINDS, N_JOINTS, Kind
-from identify.dataset import Series
+from identify.dataset import Series, unbroken
 from identify.features import Array
 from identify.fit import Epoch
 from identify.metrics import Errors, Floor, errors, noise_floor
@@ -154,17 +154,11 @@ def without(data: Series, rows: NDArray[np.bool_]) -> Series:
     """A recording less the rows given, its stretches cut up: no window ever crosses from one to the next."""
     kept: list[slice] = []
     for stretch in data.stretches:
-        for start, stop in _runs(~rows[stretch]):
+        for start, stop in unbroken(~rows[stretch]):
             part = slice(stretch.start + start, stretch.start + stop)
             if data.time[part.stop - 1] - data.time[part.start] >= _SHORTEST:
                 kept.append(part)
     return dataclasses.replace(data, stretches=tuple(kept))
-
-
-def _runs(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Start and stop of each unbroken run of True."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(int)))
-    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
 
 
 def frequency(data: Series) -> Array:

@@ -10,7 +10,9 @@ from matplotlib.figure import Figure
 
 from collect.errors import UserError
 from identify import figures
+from identify.dataset import series
 from identify.features import Array
+from identify.learned import transfer
 from identify.runs import Run
 from identify.trial import Trial
 
@@ -51,6 +53,22 @@ def motion(trials: Sequence[Trial]) -> tuple[Figure, ...]:
     positions = figures.leg(first.time[part], first.q[part], seen, name=LEG, quantity="position [rad]", title=title)
     error = {name: q - first.q for name, q in moved.items()}
     return positions, figures.errors(first.time, error, title="Position error of the replay, all legs")
+
+
+def response(trials: Sequence[Trial]) -> Figure | None:
+    """Gain and lateness over frequency: measured, delayed PD, nets; None where no unbroken second of torque counts."""
+    judged = [one for one in trials if one.torque]
+    if not judged:
+        return None
+    data = series(judged[0].recording, where=judged[0].recording.session)
+    counted = np.all([one.torque.counted for one in judged if one.torque], axis=0)
+    shown = _labelled(judged, ("delayed_pd",), lambda one: one.torque.predicted if one.torque else {})
+    found = {name: transfer(data, torque, counted) for name, torque in {"measured": data.tau_est, **shown}.items()}
+    frequency = found["measured"][0]
+    if not len(frequency):
+        return None
+    answers = {name: answer for name, (_, answer) in found.items()}
+    return figures.response(frequency, answers, title="Torque over frequency, against the law without delay")
 
 
 def learning(run: Run) -> Figure | None:

@@ -29,6 +29,13 @@ def torques(run: Run, data: Series) -> Mapping[str, Array]:
     return every(run.features, run.baselines, run.model, data)
 
 
+def net(run: Run, data: Series) -> Array:
+    """Torque of a run's net alone along a recording, shape (N, 12) [Nm], NaN outside of stretches."""
+    if isinstance(run.model, MLP):
+        return mlp(run.features, run.model, data)
+    return lstm(run.features, run.model, data)
+
+
 def every(features: Features, fitted: Baselines, model: MLP | LSTM, data: Series) -> Mapping[str, Array]:
     """As `torques`, from the parts of a run."""
     return {

@@ -16,6 +16,8 @@ from collect.joints import KINDS, NAMES
 from collect.recording import Recording
 from identify import figures, pictures
 from identify.baselines import NAMES as BASELINES
+from identify.dataset import series
+from identify.learned import learned
 from identify.replay_table import beside
 from identify.runs import Assignment, Run, write_bytes
 from identify.trial import Trial, trial
@@ -68,6 +70,7 @@ class TrialView:
     verdict: tuple[Sentence, ...]
     lines: tuple[Line, ...]
     joints: tuple[tuple[str, ...], ...]
+    learned: tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -177,14 +180,14 @@ def page(
 
 
 def _section(name: str, trials: Sequence[Trial]) -> Section:
-    drawn = (pictures.torque(trials), *pictures.motion(trials))
+    drawn = (pictures.torque(trials), pictures.response(trials), *pictures.motion(trials))
     return Section(name, tuple(_trial(one) for one in trials), tuple(_embedded(one) for one in drawn if one))
 
 
 def _trial(one: Trial) -> TrialView:
     judged = one.torque.judgement.rows if one.torque else "none is measured on rows that the run has not seen"
     title = f"{one.run.name} ({figures.words(one.run.kind)}, called every {1e3 * one.run.features.step:g} ms)"
-    return TrialView(title, judged, one.replayed, _verdict(one), tuple(_lines(one)), tuple(_joints(one)))
+    return TrialView(title, judged, one.replayed, _verdict(one), tuple(_lines(one)), tuple(_joints(one)), _learned(one))
 
 
 def _verdict(one: Trial) -> tuple[Sentence, ...]:
@@ -233,6 +236,26 @@ def _joints(one: Trial) -> Iterator[tuple[str, ...]]:
     for joint, name in enumerate(NAMES):
         values = (net.mse[joint], net.rmse[joint], net.mae[joint], net.r2[joint], delayed.rmse[joint])
         yield (name, *(f"{value:.3f}" for value in values))
+
+
+def _learned(one: Trial) -> tuple[tuple[str, ...], ...]:
+    """What the net learned, a row per kind of joint; none where no torque is judged."""
+    if one.torque is None:
+        return ()
+    found = learned(one.run, series(one.recording, where=one.recording.session))
+    return tuple(
+        (
+            kind.kind,
+            f"{kind.spring:.3f}",
+            f"{kind.gain:.3f}",
+            f"{1e3 * kind.delay:.1f}",
+            *(f"{value:.2f}" for value in kind.damping),
+            *(f"{value:g}" for value in kind.passive),
+            f"{kind.odd:.3f}",
+            f"{kind.mirrored:.3f}",
+        )
+        for kind in found
+    )
 
 
 def _run(run: Run) -> RunView:

@@ -80,10 +80,11 @@ class TestPage:
     """What stands on it."""
 
     def test_it_stands_alone(self, robot: Recording, tmp_path: Path) -> None:
-        """Every figure is inside: torque, motion, error over time, learning; nothing is fetched, no script runs."""
+        """All five figures are inside: torque, response, motion, error over time, learning; nothing is fetched."""
         text = page([net(tmp_path / "good", GOOD)], [robot])
         fetched = Page(text).fetched
-        assert len(fetched) == 4
+        assert "What the nets learned" in text
+        assert len(fetched) == 5
         for address in fetched:
             kind, content = address.split(",", 1)
             assert kind == "data:image/png;base64"
