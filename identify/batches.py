@@ -32,6 +32,8 @@ class Samples:
     """Inputs, shape (M, F)."""
     y: Tensor
     """Torque, shape (M, 1) [Nm]."""
+    weight: Tensor
+    """How much each row counts, shape (M, 1); 1 on average."""
     batch: int
     """Rows per step."""
 
@@ -41,8 +43,8 @@ class Samples:
         shuffled = torch.randperm(count, generator=order).to(self.x.device) if order else None
         for start in range(0, count, self.batch):
             rows = slice(start, start + self.batch) if shuffled is None else shuffled[start : start + self.batch]
-            x, y = self.x[rows], self.y[rows]
-            yield (model(x) - y).square().sum(), y.new_tensor(len(y))
+            x, y, weight = self.x[rows], self.y[rows], self.weight[rows]
+            yield ((model(x) - y).square() * weight).sum(), weight.sum()
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +61,7 @@ class Pieces:
     y: Tensor
     """Torque, shape (K, P, T) [Nm]."""
     counts: Tensor
-    """1 where a call counts, shape (K, P, T)."""
+    """How much a call counts, 0 where it does not, shape (K, P, T); 1 on average where it does."""
     batch: int
     """Pieces side by side."""
     window: int
@@ -81,14 +83,28 @@ class Pieces:
 
 
 def samples(
-    features: Features, data: Sequence[Series], rows: Sequence[np.ndarray], batch: int, device: torch.device
+    features: Features,
+    data: Sequence[Series],
+    rows: Sequence[np.ndarray],
+    batch: int,
+    device: torch.device,
+    *,
+    balanced: bool = False,
 ) -> Samples:
     """The chosen rows of all recordings as an MLP's samples, one from each row and joint."""
     chosen = list(zip(data, rows, strict=True))
     seen = [inputs(features, one, kept)[:, list(one.joints)].reshape(-1, features.width) for one, kept in chosen]
     x = torch.cat([torch.from_numpy(part) for part in seen])
     y = np.concatenate([one.tau_est[kept][:, list(one.joints)].reshape(-1, 1) for one, kept in chosen])
-    return Samples(x.to(device), torch.from_numpy(y.astype(np.float32)).to(device), batch)
+    weight = np.repeat(_weights([len(part) for part in seen], balanced), [len(part) for part in seen])[:, None]
+    torque, counts = (torch.from_numpy(values.astype(np.float32)).to(device) for values in (y, weight))
+    return Samples(x.to(device), torque, counts, batch)
+
+
+def _weights(counts: Sequence[int], balanced: bool) -> Array:
+    """How much a value of each recording counts, so that recordings of so many values weigh alike, or values do."""
+    held = np.array(counts, dtype=float)
+    return held.sum() / np.maximum(held, 1.0) / max(1, np.count_nonzero(held)) if balanced else np.ones(len(held))
 
 
 def pieces(
@@ -98,14 +114,19 @@ def pieces(
     rows: Sequence[np.ndarray],
     batch: int,
     device: torch.device,
+    *,
+    balanced: bool = False,
 ) -> Pieces:
     """All recordings as an LSTM's pieces; only the chosen rows count, the others are seen in passing."""
     phases = max(interleaved(features, one.rate) for one in data)
     before, span = round(shape.warm_up / features.step), round(shape.span / features.step)
     found: list[tuple[Array, Array, Array]] = []
+    own: list[list[tuple[Array, Array, Array]]] = []
     for one, kept in zip(data, rows, strict=True):
-        for stretch in one.stretches:
-            found += _cut(features, one, kept, stretch, phases, before, span)
+        own.append([cut for part in one.stretches for cut in _cut(features, one, kept, part, phases, before, span)])
+    weights = _weights([sum(int(counts.sum()) for *_, counts in cuts) for cuts in own], balanced)
+    for cuts, weight in zip(own, weights, strict=True):
+        found += [(x, y, counts * np.float32(weight)) for x, y, counts in cuts]
     if not found:
         raise ValueError("no piece holds a chosen row")
     x, y, counts = (torch.from_numpy(np.concatenate(parts, axis=1)).to(device) for parts in zip(*found, strict=True))

@@ -114,10 +114,10 @@ def _draw_line(model: MLP, training: Samples) -> None:
     width = training.x.shape[1]
     gram = torch.zeros(width, width, dtype=torch.float64, device=training.x.device)
     moment = gram.new_zeros(width, 1)
-    for x, y in zip(training.x.split(1 << 16), training.y.split(1 << 16), strict=True):
+    for x, y, weight in zip(*(all_.split(1 << 16) for all_ in (training.x, training.y, training.weight)), strict=True):
         scaled = (x / model.input_scale).double()
-        gram += scaled.T @ scaled
-        moment += scaled.T @ (y / model.output_scale).double()
+        gram += scaled.T @ (scaled * weight)
+        moment += scaled.T @ (y / model.output_scale * weight).double()
     # Neighbouring lags say nearly the same: a millionth of ridge keeps their weights from growing against each other.
     ridge = 1e-6 * gram.diagonal().mean() * torch.eye(width, dtype=torch.float64, device=gram.device)
     model.line.copy_(torch.linalg.solve(gram + ridge, moment))

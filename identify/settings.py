@@ -68,6 +68,8 @@ class Training:
     """Passes over the training rows at most."""
     patience: int = 10
     """Epochs without a better validation loss before it stops."""
+    balanced: bool = False
+    """Whether every recording counts alike, however few of the rows are its own."""
 
     def __post_init__(self) -> None:
         if not 0.0 < self.learning_rate <= 1.0 or not 0.0 < self.final_rate <= 1.0:

@@ -113,6 +113,7 @@ def serve(
     config: TrainConfig, data: Sequence[Series], rows: Sequence[np.ndarray], device: torch.device
 ) -> Samples | Pieces:
     """The chosen rows of all recordings, as the configured net learns from them."""
+    training = config.training
     if config.lstm:
-        return pieces(config.features, config.lstm, data, rows, config.training.batch, device)
-    return samples(config.features, data, rows, config.training.batch, device)
+        return pieces(config.features, config.lstm, data, rows, training.batch, device, balanced=training.balanced)
+    return samples(config.features, data, rows, training.batch, device, balanced=training.balanced)

@@ -294,6 +294,32 @@ class TestServing:
         np.testing.assert_allclose(served.x[0, 12 + 4, 20], [error[500, 4], speed[500, 4]], rtol=1e-4)
         assert float(served.y[0, 12 + 4, 20]) == pytest.approx(one.tau_est[500, 4], rel=1e-5)
 
+    @pytest.mark.parametrize("kind", ["samples", "pieces"])
+    def test_balanced_recordings_weigh_alike(self, kind: str) -> None:
+        """One of 4 s beside one of 1 s: the errors of each make half of the loss, and the sum of weights stays."""
+        data = [series("long", seconds=4.0), series("short", seconds=1.0)]
+        rows = [one.with_past(0.0) for one in data]
+
+        def halves(**more: bool) -> tuple[float, float]:
+            """Sums of squares when the torque of one recording alone is wrong, by 1 Nm in every row."""
+            found = []
+            for wrong in (0, 1):
+                made = [replaced(one, i == wrong) for i, one in enumerate(data)]
+                if kind == "samples":
+                    served = samples(Features(0.002), made, rows, 999, torch.device("cpu"), **more)
+                    found.append(sum(float(s) for s, _ in served.losses(lambda x: 0.0 * x[:, :1], None)))
+                else:
+                    shape = LSTMShape(span=1.0, warm_up=0.0, window=0.5)
+                    served = pieces(Features(0.002), shape, made, rows, 8, torch.device("cpu"), **more)
+                    found.append(float((served.y.square() * served.counts).sum()))
+            return found[0], found[1]
+
+        def replaced(one: Series, wrong: bool) -> Series:
+            return dataclasses.replace(one, tau_est=np.full_like(one.tau_est, float(wrong)))
+
+        assert halves() == pytest.approx((2000 * 12, 500 * 12))
+        assert halves(balanced=True) == pytest.approx((2500 * 6, 2500 * 6), rel=1e-4)
+
     def test_no_piece_crosses_a_stretch(self) -> None:
         """A gap of 0.1 s in a log of 2 s makes two stretches, four pieces, and no interpolation across."""
         original = recording(seconds=2.0)
