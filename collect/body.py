@@ -133,6 +133,26 @@ class Body:
         self._torque[:] = tau
         mujoco.mj_step(self._model, self._data)
 
+    def inverse(self, q: ArrayLike, dq: ArrayLike, ddq: ArrayLike) -> NDArray[np.float64]:
+        """Joint torques that give a fixed body this motion, armature included, friction and end stops not.
+
+        Args:
+            q: shape (12,) [rad].
+            dq: shape (12,) [rad/s].
+            ddq: shape (12,) [rad/s²].
+
+        Returns:
+            Shape (12,) [Nm]; the body is left in this position.
+        """
+        self.q[:], self.dq[:] = q, dq
+        mujoco.mj_fwdPosition(self._model, self._data)
+        mujoco.mj_fwdVelocity(self._model, self._data)
+        moved = np.zeros(self._model.nv)
+        moved[-N_JOINTS:] = ddq
+        torque = np.zeros(self._model.nv)
+        mujoco.mj_mulM(self._model, self._data, torque, moved)
+        return np.asarray(torque[-N_JOINTS:] + self._data.qfrc_bias[-N_JOINTS:])
+
     @property
     def inertia(self) -> NDArray[np.float64]:
         """Joint-space inertia of the legs, shape (12, 12) [kg·m²]."""

@@ -136,6 +136,31 @@ def holdout(
     return 0
 
 
+def crosscheck(
+    recordings: Recordings,
+    json_file: Annotated[Path | None, tyro.conf.arg(name="json")] = None,
+) -> int:
+    """Hold the torque that the motors report against the torque that moved the links: scale, offset, friction.
+
+    Args:
+        recordings: Recordings of one hung robot, or folders of them.
+        json_file: Write the figures to this file too.
+    """
+    import dataclasses
+
+    from identify import crosscheck as checking
+    from identify import replay as replaying
+    from identify import tables
+
+    found = replaying.load(recordings)
+    with Console(stderr=True).status("inverse dynamics"):
+        witnesses = checking.crosscheck(found)
+    Console().print(tables.witnesses(witnesses))
+    if json_file is not None:
+        _write_json(json_file, {"crosscheck": {one.joint: dataclasses.asdict(one) for one in witnesses}})
+    return 0
+
+
 def replay(
     run: Run,
     recordings: Recordings,
@@ -238,6 +263,7 @@ VERBS: dict[str, Callable[..., Any]] = {
     "train": train,
     "evaluate": evaluate,
     "holdout": holdout,
+    "crosscheck": crosscheck,
     "replay": replay,
     "report": report,
 }

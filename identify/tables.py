@@ -8,6 +8,7 @@ import numpy as np
 from rich.table import Table
 
 from collect.joints import KINDS, NAMES
+from identify.crosscheck import Witness
 from identify.evaluate import Judgement
 from identify.holdout import Fold
 from identify.metrics import Errors
@@ -39,6 +40,19 @@ def by_joint(judgement: Judgement) -> Table:
         for score in judgement.scores:
             values = (getattr(score.errors, what)[joint] for what in ("mse", "rmse", "r2", "mae"))
             table.add_row(name, score.predictor, *(f"{value:.3f}" for value in values))
+    return table
+
+
+def witnesses(found: Sequence[Witness]) -> Table:
+    """Two torques held against each other, a row per joint."""
+    headings = ("scale\n1", "offset\nNm", "viscous\nNm·s/rad", "dry\nNm", "left\nNm", "tau_est\nNm", "rotor\nkg·m²")
+    caption = "tau_est against joint torque; left: rms after the fit; rotor: inertia that a scale of 1 would need"
+    table = Table(title="tau_est and tau_joint", caption=caption, title_justify="left")
+    for heading in ("joint", *headings):
+        table.add_column(heading, justify="left" if heading == "joint" else "right")
+    for one in found:
+        values = (one.scale, one.offset, one.viscous, one.dry, one.rest, one.spread)
+        table.add_row(one.joint, *(f"{value:.3f}" for value in values), f"{one.rotor:.4f}")
     return table
 
 
