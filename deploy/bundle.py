@@ -17,6 +17,7 @@ from typing import Literal
 from collect.config import load as load_config
 from collect.errors import UserError
 from collect.recording import sha256_of
+from identify.dataset import Label
 from identify.runs import Gains
 
 MANIFEST = "manifest.json"
@@ -51,7 +52,7 @@ class Group:
     saturation_effort: float
     """Torque at standstill [Nm]."""
     armature: tuple[float, ...]
-    """To set beside the net, per joint: tau_est does not know it [kg·m²]."""
+    """To set beside the net, per joint: the rotor's inertia, which no net knows [kg·m²]."""
     viscous_friction: tuple[float, ...]
     """Likewise [Nm·s/rad]."""
     dry_friction: tuple[float, ...]
@@ -84,8 +85,8 @@ class Manifest:
     vel_scale: float
     torque_scale: float
     reset: Literal["zeros"]
-    label: Literal["tau_est"]
-    """The torque it predicts: motor side, so friction and armature belong beside it."""
+    label: Label
+    """The torque it predicts: tau_est knows neither friction nor armature, tau_joint holds the friction."""
     nets: tuple[Net, ...]
     groups: tuple[Group, ...]
     trained: Gains

@@ -11,13 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from collect.body import ARMATURE, DRY, VISCOUS
 from collect.errors import UserError
 from collect.joints import BY_KIND, JOINTS, KINDS, N_JOINTS, NAMES, spread
 from collect.recording import sha256_of
 from deploy import bundle, fold, golden, snippet
 from deploy.bundle import File, Group, Manifest, Net
 from identify.models import LSTM
+from identify.replay import beside
 from identify.runs import Run
 
 _EVERY = tuple(range(N_JOINTS))
@@ -99,7 +99,7 @@ def _fill(
 ) -> Manifest:
     nets = tuple(_save_net(folder, run, name, joints, gains) for name, joints in _shares(run, gains))
     np.savez(folder / bundle.GOLDEN, allow_pickle=False, **golden.make(run, nets))
-    groups = tuple(_group(name, joints, nets) for name, joints in _groups(nets))
+    groups = tuple(_group(run, name, joints, nets) for name, joints in _groups(nets))
     (folder / bundle.SNIPPET).write_text(snippet.write(run, groups, input_idx))
     manifest = Manifest(
         format="go2-actuator-bundle 1",
@@ -113,7 +113,7 @@ def _fill(
         vel_scale=1.0,
         torque_scale=1.0,
         reset="zeros",
-        label="tau_est",
+        label=run.facts.label,
         nets=nets,
         groups=groups,
         trained=run.gains,
@@ -164,8 +164,8 @@ def _groups(nets: tuple[Net, ...]) -> list[tuple[str, tuple[int, ...]]]:
     return [(kind, tuple(BY_KIND[kind])) for kind in KINDS]
 
 
-def _group(name: str, joints: tuple[int, ...], nets: tuple[Net, ...]) -> Group:
-    first, rows = JOINTS[joints[0]], list(joints)
+def _group(run: Run, name: str, joints: tuple[int, ...], nets: tuple[Net, ...]) -> Group:
+    first, rows, body = JOINTS[joints[0]], list(joints), beside(run, run.kind)
     return Group(
         name=name,
         joints=tuple(NAMES[joint] for joint in joints),
@@ -173,7 +173,7 @@ def _group(name: str, joints: tuple[int, ...], nets: tuple[Net, ...]) -> Group:
         effort_limit=first.torque,
         velocity_limit=first.speed,
         saturation_effort=first.torque,
-        armature=tuple(ARMATURE[rows].tolist()),
-        viscous_friction=tuple(VISCOUS[rows].tolist()),
-        dry_friction=tuple(DRY[rows].tolist()),
+        armature=tuple(body["armature"][rows].tolist()),
+        viscous_friction=tuple(body["viscous"][rows].tolist()),
+        dry_friction=tuple(body["dry"][rows].tolist()),
     )

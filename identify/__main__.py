@@ -52,7 +52,7 @@ def train(
         raise UserError("there is no run to resume", where=str(out), fix="leave out --resume")
     if out.exists() and not resume:
         raise UserError("the run exists and is never overwritten", where=str(out), fix="another --out, or --resume")
-    recordings = dataset.load([*data])
+    recordings = dataset.load([*data], settings.label)
     with _bar() as bar:
         task = bar.add_task(f"{settings.kind} on {len(recordings)} recordings", total=settings.training.epochs, note="")
 
@@ -90,7 +90,8 @@ def evaluate(
     from identify import dataset, runs
     from identify import evaluate as evaluation
 
-    judgements = evaluation.evaluate(runs.load(run), dataset.load([*data]))
+    loaded = runs.load(run)
+    judgements = evaluation.evaluate(loaded, dataset.load([*data], loaded.facts.label))
     _print_judgements(judgements, per_joint=per_joint)
     if json_file is not None:
         _write_json(json_file, {"torque_rmse": evaluation.table(judgements)})
@@ -120,7 +121,8 @@ def holdout(
     from identify import holdout as holding
     from identify.settings import TrainConfig
 
-    settings, recordings = load_config(config, TrainConfig), dataset.load([*data])
+    settings = load_config(config, TrainConfig)
+    recordings = dataset.load([*data], settings.label)
     names = list(holding.parts(recordings, by))
     with _bar() as bar:
         task = bar.add_task(f"{settings.kind}, by {by}", total=len(names) * settings.training.epochs, note="")
@@ -191,7 +193,7 @@ def replay(
         mine = [one for one in done if one.recording == recording.session]
         _, rows = replaying.chosen(loaded, recording)
         again, judgement = replaying.repeatability_mrad(recording), replaying.torque(loaded, recording)
-        Console().print(replay_table.motion(mine, rows, again, judgement))
+        Console().print(replay_table.motion(mine, rows, again, judgement, loaded.facts.label))
     if json_file is not None:
         _write_json(json_file, {"replay_rmse_mrad": replaying.table(done)})
     return 0

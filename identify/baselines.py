@@ -113,7 +113,7 @@ def _columns(data: Sequence[Series], rows: Sequence[Rows], delay: float) -> tupl
         spring = delayed_pd(one, delay)[kept] + damper
         x = np.stack([spring, -damper, -dq, -np.tanh(dq / SOFT), np.ones_like(dq)], axis=-1).swapaxes(0, 1)
         joints = list(one.joints)
-        x, y = x[joints], one.tau_est[kept][:, joints]
+        x, y = x[joints], one.torque[kept][:, joints]
         gram[joints] += x.swapaxes(1, 2) @ x
         moment[joints] += (x.swapaxes(1, 2) @ y.T[..., None])[..., 0]
         total += float(np.square(y).sum())
@@ -131,6 +131,6 @@ def _least_squares(features: Features, data: Sequence[Series], rows: Sequence[Ro
         x = inputs(features, one, kept)[:, joints].reshape(-1, features.width).astype(np.float64)
         x = np.concatenate([x, np.ones((len(x), 1))], axis=1)
         gram += x.T @ x
-        moment += x.T @ one.tau_est[kept][:, joints].ravel()
+        moment += x.T @ one.torque[kept][:, joints].ravel()
     # The least-norm solution: an offset and a full joint identity say the same thing twice.
     return np.asarray(np.linalg.lstsq(gram, moment, rcond=1e-12)[0])

@@ -95,7 +95,7 @@ def samples(
     chosen = list(zip(data, rows, strict=True))
     seen = [inputs(features, one, kept)[:, list(one.joints)].reshape(-1, features.width) for one, kept in chosen]
     x = torch.cat([torch.from_numpy(part) for part in seen])
-    y = np.concatenate([one.tau_est[kept][:, list(one.joints)].reshape(-1, 1) for one, kept in chosen])
+    y = np.concatenate([one.torque[kept][:, list(one.joints)].reshape(-1, 1) for one, kept in chosen])
     weight = np.repeat(_weights([len(part) for part in seen], balanced), [len(part) for part in seen])[:, None]
     torque, counts = (torch.from_numpy(values.astype(np.float32)).to(device) for values in (y, weight))
     return Samples(x.to(device), torque, counts, batch)
@@ -149,6 +149,6 @@ def _cut(
             shape = (phases, len(calls), N_JOINTS)
             seen = data.seen(features, stretch, flat)
             x = np.stack([term.reshape(shape).swapaxes(1, 2) for term in seen], axis=-1)
-            y = at(data.sampled[stretch], data.tau_est[stretch], flat).reshape(shape).swapaxes(1, 2)
+            y = at(data.sampled[stretch], data.torque[stretch], flat).reshape(shape).swapaxes(1, 2)
             wide = np.repeat(counts[:, None], N_JOINTS, axis=1) & np.isin(np.arange(N_JOINTS), data.joints)[:, None]
             yield x.astype(np.float32), y.astype(np.float32), wide.astype(np.float32)

@@ -20,13 +20,10 @@ from collect.errors import UserError
 from collect.joints import JOINTS, NAMES
 from collect.recording import Recording
 from identify.baselines import SOFT
-from identify.dataset import unbroken
+from identify.dataset import ROTOR, unbroken
 from identify.features import Array
 from identify.joint_torque import Motion, motion
 
-ROTOR = np.array([{"hip": 0.0045, "thigh": 0.0045, "calf": 0.0165}[joint.kind] for joint in JOINTS])
-"""Rotor inertia at the joint [kg·m²]: 1.118e-4 of the rotor (go2_description.urdf) times the square of the ratio, 6.33
-(GO-M8010-6), and for a calf of its linkage, 1.917, too."""
 _EDGE = 0.05
 """Left out at the ends of every stretch, where a parabola has neighbours on one side only [s]."""
 

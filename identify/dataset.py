@@ -7,19 +7,28 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from collect.channels import GAP, REPEATED
 from collect.errors import UserError
-from collect.joints import N_JOINTS
+from collect.joints import JOINTS, N_JOINTS
 from collect.recording import Recording, find, read
 from identify.features import Array, Features, at, matrix, terms
 from identify.sampling import TURN, sampled
 
 _GAP = 2.5
 """Rows further apart than this many periods belong to two stretches: nothing is interpolated across."""
+
+
+Label = Literal["tau_est", "tau_joint"]
+"""What the motor reports, or what moved link and rotor: the latter holds the gear's friction."""
+
+ROTOR = np.array([{"hip": 0.0045, "thigh": 0.0045, "calf": 0.0165}[joint.kind] for joint in JOINTS])
+"""Rotor inertia at the joint [kg·m²]: 1.118e-4 of the rotor (go2_description.urdf) times the square of the ratio, 6.33
+(GO-M8010-6), and for a calf of its linkage, 1.917, too. Part of tau_joint as a label, and of the body it moves."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,8 +55,8 @@ class Series:
     """[Nm/rad]"""
     kd: Array
     """[Nm·s/rad]"""
-    tau_est: Array
-    """[Nm]"""
+    torque: Array
+    """What is learned and judged, tau_est or tau_joint [Nm]."""
     segment: NDArray[np.int16]
     """Index into `segments`, −1 between them, shape (N,)."""
     segments: tuple[str, ...]
@@ -80,13 +89,13 @@ class Series:
         return usable
 
 
-def load(paths: list[Path]) -> list[Series]:
-    """The recordings in files and folders.
+def load(paths: list[Path], label: Label = "tau_est") -> list[Series]:
+    """The recordings in files and folders, with the torque that is to be learned.
 
     Raises:
-        UserError: for paths without recordings, two of one name, or one without velocity or torque.
+        UserError: for paths without recordings, two of one name, or one that lacks a channel, see `series`.
     """
-    found = [series(read(path), where=str(path)) for path in find(paths)]
+    found = [series(read(path), where=str(path), label=label) for path in find(paths)]
     names = [one.name for one in found]
     for path, name in zip(find(paths), names, strict=True):
         if names.count(name) > 1:
@@ -94,18 +103,27 @@ def load(paths: list[Path]) -> list[Series]:
     return found
 
 
-def series(recording: Recording, *, where: str) -> Series:
+def series(recording: Recording, *, where: str, label: Label = "tau_est") -> Series:
     """A recording prepared for learning; `where` says in a refusal which it is.
 
+    A joint torque needs no torque sensor, and no velocity sensor either: that of the smoothed motion stands in for it.
+
     Raises:
-        UserError: when it lacks a channel that is needed.
+        UserError: when it lacks a channel that is needed, or has no joint torque.
     """
-    for name in ("q", "dq", "q_target", "kp", "kd", "tau_est"):
+    measured = () if label == "tau_joint" else ("dq", "tau_est")
+    for name in ("q", "q_target", "kp", "kd", *measured):
         if name in recording.missing:
             raise UserError(f"the recording holds no {name}", where=where, fix="leave it out: training needs it")
-    wide = {
-        name: getattr(recording, name).astype(np.float64) for name in ("q", "dq", "q_target", "kp", "kd", "tau_est")
-    }
+    unbroken_rows, found = tuple(stretches(recording)), {name: getattr(recording, name) for name in ("dq", "tau_est")}
+    if label == "tau_joint":
+        from identify.joint_torque import motion  # which builds on what is defined here
+
+        moved = motion(recording)
+        found["tau_est"] = moved.torque + ROTOR * moved.ddq
+        found["dq"] = moved.dq if "dq" in recording.missing else recording.dq
+        unbroken_rows = tuple(moved.known(rows) for rows in unbroken_rows if moved.known(rows).stop > rows.start)
+    wide = {name: getattr(recording, name).astype(np.float64) for name in ("q", "q_target", "kp", "kd")}
     return Series(
         name=recording.session,
         sha256=recording.content_sha256(),
@@ -115,7 +133,9 @@ def series(recording: Recording, *, where: str) -> Series:
         segment=recording.segment,
         segments=tuple(name.decode(errors="replace") for name in recording.segments["name"]),
         repeated=(recording.flags & REPEATED) > 0,
-        stretches=tuple(stretches(recording)),
+        stretches=unbroken_rows,
+        dq=found["dq"].astype(np.float64),
+        torque=found["tau_est"].astype(np.float64),
         **wide,
     )
 

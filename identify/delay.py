@@ -35,7 +35,7 @@ def find_delay(data: Sequence[Series], rows: Sequence[Rows]) -> tuple[float, tup
 
     def loss(delay: float) -> float:
         pairs = zip(data, rows, strict=True)
-        errors = ((delayed_pd(one, delay)[kept] - one.tau_est[kept])[:, list(one.joints)] for one, kept in pairs)
+        errors = ((delayed_pd(one, delay)[kept] - one.torque[kept])[:, list(one.joints)] for one, kept in pairs)
         return float(sum(np.square(error).sum() for error in errors))
 
     delay = least(loss, 0.0, LONGEST)
@@ -66,7 +66,7 @@ def _standard_error(data: Sequence[Series], rows: Sequence[Rows], delay: float) 
         later, sooner = delayed_pd(one, delay + _SLOPE), delayed_pd(one, max(0.0, delay - _SLOPE))
         slope = (later - sooner)[kept][:, list(one.joints)]
         slope /= _SLOPE + min(delay, _SLOPE)
-        error = (delayed_pd(one, delay) - one.tau_est)[kept][:, list(one.joints)]
+        error = (delayed_pd(one, delay) - one.torque)[kept][:, list(one.joints)]
         _, block = np.unique((one.time[kept] // _BLOCK).astype(int), return_inverse=True)
         scores.append(np.asarray(np.bincount(block, (slope * error).sum(1)), float))
         curvature += float(np.square(slope).sum())

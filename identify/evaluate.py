@@ -80,7 +80,7 @@ def judge(run: Run, data: Series, rows: NDArray[np.bool_], words: str) -> Judgem
     if not rows.any():
         raise UserError("no rows to judge by", where=data.name, fix="give a recording the run was not trained on")
     scores = tuple(
-        Score(data.name, name, errors(data.tau_est[rows], torque[rows])) for name, torque in torques(run, data).items()
+        Score(data.name, name, errors(data.torque[rows], torque[rows])) for name, torque in torques(run, data).items()
     )
     return Judgement(data.name, f"{words}: {rows.sum()} of {len(rows)} rows", scores, noise_floor(data))
 

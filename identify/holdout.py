@@ -141,7 +141,7 @@ def _judged(run: Run, name: str, data: Sequence[Series], held: Sequence[Held]) -
     predicted: dict[str, list[Array]] = {}
     for one, part in zip(data, held, strict=True):
         rows = part.any(1) & one.with_past(run.features.look_back)
-        measured.append(one.tau_est[rows])
+        measured.append(one.torque[rows])
         for predictor, torque in torques(run, one).items():
             predicted.setdefault(predictor, []).append(torque[rows])
     scores = {key: errors(np.concatenate(measured), np.concatenate(value)) for key, value in predicted.items()}

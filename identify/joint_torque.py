@@ -42,6 +42,11 @@ class Motion:
     widths: Array
     """How far the smoothing reached to either side, shape (12,) [s]."""
 
+    def known(self, rows: slice) -> slice:
+        """Of a stretch the rows with neighbours on both sides; none of one that was too short."""
+        edge = _WIDTHS[-1] if np.isfinite(self.torque[rows]).all() else rows.stop - rows.start
+        return slice(min(rows.start + edge, rows.stop), max(rows.stop - edge, min(rows.start + edge, rows.stop)))
+
 
 def motion(recording: Recording) -> Motion:
     """The motion of a recording of a hung robot.

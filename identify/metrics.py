@@ -97,4 +97,4 @@ def noise_floor(data: Series) -> Floor | None:
 def _difference(data: Series, first: np.ndarray, second: np.ndarray) -> Array:
     since, again = (data.time[rows] - data.time[rows[0]] for rows in (first, second))
     kept = since <= again[-1]
-    return data.tau_est[first][kept] - at(again, data.tau_est[second], since[kept])
+    return data.torque[first][kept] - at(again, data.torque[second], since[kept])

@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 
 from collect.errors import UserError
 from identify import figures
-from identify.dataset import series
 from identify.features import Array
 from identify.learned import transfer
 from identify.runs import Run
@@ -58,12 +57,12 @@ def motion(trials: Sequence[Trial]) -> tuple[Figure, ...]:
 def response(trials: Sequence[Trial]) -> Figure | None:
     """Gain and lateness over frequency: measured, delayed PD, nets; None where no unbroken second of torque counts."""
     judged = [one for one in trials if one.torque]
-    if not judged:
+    known = [one.torque for one in judged if one.torque]
+    if not known:
         return None
-    data = series(judged[0].recording, where=judged[0].recording.session)
-    counted = np.all([one.torque.counted for one in judged if one.torque], axis=0)
+    data, counted = known[0].data, np.all([one.counted for one in known], axis=0)
     shown = _labelled(judged, ("delayed_pd",), lambda one: one.torque.predicted if one.torque else {})
-    found = {name: transfer(data, torque, counted) for name, torque in {"measured": data.tau_est, **shown}.items()}
+    found = {name: transfer(data, torque, counted) for name, torque in {"measured": data.torque, **shown}.items()}
     frequency = found["measured"][0]
     if not len(frequency):
         return None
@@ -93,15 +92,14 @@ def _torque(
     trials: Sequence[Trial], baselines: tuple[str, ...], title: str, size: tuple[float, float]
 ) -> Figure | None:
     judged = [one for one in trials if one.torque]
-    counted = [one.torque.counted for one in judged if one.torque]
-    if not judged or not np.all(counted, axis=0).any():
+    known = [one.torque for one in judged if one.torque]
+    if not known or not (counted := np.all([one.counted for one in known], axis=0)).any():
         return None
-    recording = judged[0].recording
-    measured = recording.tau_est.astype(float)
-    part = figures.busiest(recording.clock, measured, np.all(counted, axis=0), SHOWN)
+    time, measured = known[0].data.time, known[0].data.torque
+    part = figures.busiest(time, measured, counted, SHOWN)
     predicted = _labelled(judged, baselines, lambda one: one.torque.predicted if one.torque else {})
     shown = {name: values[part] for name, values in predicted.items()}
-    return figures.leg(recording.clock[part], measured[part], shown, name=LEG, title=title, size=size)
+    return figures.leg(time[part], measured[part], shown, name=LEG, title=title, size=size)
 
 
 def _labelled(

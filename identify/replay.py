@@ -1,8 +1,8 @@
 """Open-loop replay: a recording's commands alone move the rigid body through a predictor, and the robot judges.
 
 The fixed-base body starts where the robot was at the start of each segment and never sees the measured motion
-again. Friction and armature beside every predictor are the same: tau_est knows neither, so no predictor of
-tau_est carries its own.
+again. Beside a predictor of tau_est, which knows neither, act the armature and friction that others identified; a
+predictor that was fitted to tau_joint carries its friction itself and moves the rotor that its label holds.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collect.body import ARMATURE, DRY, VISCOUS, Body
 from collect.errors import UserError
 from collect.joints import BY_KIND, KINDS, N_JOINTS, TORQUE, Kind
 from collect.recording import Recording, find, read
-from identify.dataset import sampling, series, stretches
+from identify.dataset import ROTOR, sampling, series, stretches
 from identify.evaluate import Judgement, judge
 from identify.features import Array, at
 from identify.laws import Commands, Law, laws
@@ -103,19 +103,28 @@ def replay(run: Run, recording: Recording) -> Iterator[Replay]:
     q = np.concatenate([recording.q[part].astype(float) for part in parts])
     when = sampling(recording)
     for predictor, law in laws(run).items():
-        moved = np.concatenate([_move(recording, part, law, run.features.step, when[part]) for part in parts])
+        body = beside(run, predictor)
+        moved = np.concatenate([_move(recording, part, law, run.features.step, when[part], body) for part in parts])
         yield Replay(recording.session, predictor, time, q, moved, starts)
 
 
 @torch.inference_mode()
-def _move(recording: Recording, rows: slice, law_for: Callable[[Commands], Law], step: float, sampled: Array) -> Array:
+def _move(
+    recording: Recording,
+    rows: slice,
+    law_for: Callable[[Commands], Law],
+    step: float,
+    sampled: Array,
+    beside: Mapping[str, Array],
+) -> Array:
     """The body's motion when the joints of one stretch were sampled, shape (rows, 12) [rad]."""
     time = recording.clock[rows]
     physics = step / np.ceil(step / PHYSICS - 1e-9)
     when = time[0] + np.arange(int(np.ceil((time[-1] - time[0]) / physics - 1e-9)) + 1) * physics
     q_target, kp, kd = (getattr(recording, name)[rows].astype(float) for name in ("q_target", "kp", "kd"))
     law = law_for(Commands(time, q_target, kp, kd, when))
-    body = Body(timestep=physics, armature=ARMATURE, viscous=VISCOUS, dry=DRY)
+    inertia, viscous, dry = (beside[name] for name in ("armature", "viscous", "dry"))
+    body = Body(timestep=physics, armature=inertia, viscous=viscous, dry=dry)
     # A log without velocities is taken to start at rest.
     dq = np.zeros(N_JOINTS) if "dq" in recording.missing else recording.dq[rows.start].astype(float)
     body.reset(recording.q[rows.start].astype(float), dq)
@@ -129,14 +138,28 @@ def _move(recording: Recording, rows: slice, law_for: Callable[[Commands], Law],
 
 def torque(run: Run, recording: Recording) -> Judgement | None:
     """Torque along the measured motion of the chosen stretches; None where velocity or torque is not recorded."""
-    if {"dq", "tau_est"} & set(recording.missing):
+    if unlabelled(run, recording):
         return None
-    data = series(recording, where=recording.session)
+    data = series(recording, where=recording.session, label=run.facts.label)
     rows = np.zeros(len(recording), dtype=bool)
     for part in chosen(run, recording)[0]:
         rows[part] = True
     rows &= data.with_past(run.features.look_back)
     return judge(run, data, rows, "the replayed rows") if rows.any() else None
+
+
+def unlabelled(run: Run, recording: Recording) -> bool:
+    """Whether the torque that a run learned is not known of a recording."""
+    if run.facts.label == "tau_joint":
+        return _walked(recording)
+    return bool({"dq", "tau_est"} & set(recording.missing))
+
+
+def beside(run: Run, predictor: str) -> Mapping[str, Array]:
+    """Armature, viscous and dry friction of the body that a predictor moves, shape (12,) each."""
+    if run.facts.label == "tau_joint" and predictor not in ("ideal_pd", "delayed_pd", "limited_pd"):
+        return {"armature": ROTOR, "viscous": np.zeros(N_JOINTS), "dry": np.zeros(N_JOINTS)}
+    return {"armature": ARMATURE, "viscous": VISCOUS, "dry": DRY}
 
 
 def repeatability_mrad(recording: Recording) -> Mapping[Kind, float] | None:

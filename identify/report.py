@@ -16,7 +16,6 @@ from collect.joints import KINDS, NAMES
 from collect.recording import Recording
 from identify import figures, pictures
 from identify.baselines import NAMES as BASELINES
-from identify.dataset import series
 from identify.learned import learned
 from identify.replay_table import beside
 from identify.runs import Assignment, Run, write_bytes
@@ -173,7 +172,7 @@ def page(
         trials=[one for section in sections for one in section.trials],
         runs=[_run(run) for run in runs],
         tried=[(one.session, one.content_sha256()) for one in recordings],
-        beside=beside(),
+        beside=beside(*{run.facts.label for run in runs}),
         truth=truth and [(figures.words(one.name), *(f"{value:.3f}" for value in one.rmse)) for one in truth.rows],
         delays=truth and [f"{1e3 * delay:.2f}" for delay in truth.delay],
     )
@@ -242,7 +241,7 @@ def _learned(one: Trial) -> tuple[tuple[str, ...], ...]:
     """What the net learned, a row per kind of joint; none where no torque is judged."""
     if one.torque is None:
         return ()
-    found = learned(one.run, series(one.recording, where=one.recording.session))
+    found = learned(one.run, one.torque.data)
     return tuple(
         (
             kind.kind,

@@ -25,6 +25,7 @@ from collect.config import parse
 from collect.errors import UserError
 from collect.joints import Kind as JointKind
 from collect.recording import sha256_of
+from identify.dataset import Label
 from identify.features import Features
 from identify.models import LSTM, MLP, build
 from identify.settings import Kind, TrainConfig
@@ -122,7 +123,7 @@ class Facts:
 
     kind: Kind
     """Which net."""
-    label: Literal["tau_est"]
+    label: Label
     """The torque it predicts."""
     seed: int
     """Of every random number."""

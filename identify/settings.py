@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from identify.dataset import Label
 from identify.features import Features
 
 Kind = Literal["mlp", "lstm"]
@@ -108,6 +109,8 @@ class TrainConfig:
     """Train an MLP of this shape."""
     lstm: LSTMShape | None = None
     """Train an LSTM of this shape."""
+    label: Label = "tau_est"
+    """The torque it learns: what the motor reports, or what moved the joint, its friction included (tau_joint)."""
     training: Training = field(default_factory=Training)
     """How it is fitted."""
     split: Split = field(default_factory=Split)

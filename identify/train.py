@@ -59,7 +59,7 @@ def train(
     else:
         facts = Facts(
             kind=config.kind,
-            label="tau_est",
+            label=config.label,
             seed=seed,
             sources=tuple(Source(one.name, one.sha256) for one in data),
             split=assignments,

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from collect.joints import KINDS, Kind
 from collect.recording import Recording
 from identify.baselines import NAMES as BASELINES
-from identify.dataset import series
+from identify.dataset import Series, series
 from identify.evaluate import Judgement, judge, judged
 from identify.features import Array
 from identify.predict import torques
-from identify.replay import Replay, chosen, repeatability_mrad, replay, unseen
+from identify.replay import Replay, chosen, repeatability_mrad, replay, unlabelled, unseen
 from identify.runs import Run
 
 
@@ -25,6 +25,8 @@ class Torque:
 
     judgement: Judgement
     """How wrong each is on the rows that count."""
+    data: Series
+    """The recording with the torque that the run learned."""
     counted: NDArray[np.bool_]
     """Those rows, shape (N,)."""
     predicted: Mapping[str, Array]
@@ -86,8 +88,8 @@ def trial(run: Run, recording: Recording) -> Trial:
 
 
 def _torque(run: Run, recording: Recording) -> Torque | None:
-    if {"dq", "tau_est"} & set(recording.missing):
+    if unlabelled(run, recording):
         return None
-    data = series(recording, where=recording.session)
+    data = series(recording, where=recording.session, label=run.facts.label)
     counted, words = judged(run, data)
-    return Torque(judge(run, data, counted, words), counted, torques(run, data)) if counted.any() else None
+    return Torque(judge(run, data, counted, words), data, counted, torques(run, data)) if counted.any() else None

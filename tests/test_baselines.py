@@ -52,7 +52,7 @@ def test_the_interval_of_the_delay_holds_the_truth_as_often_as_it_says() -> None
     for _ in range(100):
         noise = rng.standard_normal((len(data.time) + 9, 12))
         lasting = np.stack([np.convolve(column, smooth, "valid") for column in noise.T], axis=1)
-        low, high = find_delay([dataclasses.replace(data, tau_est=data.tau_est + lasting)], rows)[1]
+        low, high = find_delay([dataclasses.replace(data, torque=data.torque + lasting)], rows)[1]
         held += low <= DELAY <= high
         widths.append(high - low)
     assert 90 <= held <= 99
@@ -68,15 +68,15 @@ def test_friction_pd_finds_each_joints_own_gains_friction_and_offset() -> None:
     for one in data:
         spring = delayed_pd(one, 0.006) + one.kd * one.dq
         tau = a * spring - b * one.kd * one.dq - v * one.dq - c * np.tanh(one.dq / baselines.SOFT) + o
-        made.append(dataclasses.replace(one, tau_est=tau))
+        made.append(dataclasses.replace(one, torque=tau))
     fitted = baselines.fit(Features(0.005), made, [one.with_past(0.04) for one in made])
     assert fitted.friction.delay == pytest.approx(0.006, abs=2e-4)
     found = fitted.friction
     for name, true in (("spring", a), ("damper", b), ("viscous", v), ("dry", c), ("offset", o)):
         np.testing.assert_allclose(getattr(found, name), true, atol=0.02, err_msg=name)
     kept = made[0].with_past(0.04)
-    error = (baselines.friction_pd(made[0], fitted.friction) - made[0].tau_est)[kept]
-    assert rms(error) < 0.1 * rms((baselines.delayed_pd(made[0], fitted.delay) - made[0].tau_est)[kept])
+    error = (baselines.friction_pd(made[0], fitted.friction) - made[0].torque)[kept]
+    assert rms(error) < 0.1 * rms((baselines.delayed_pd(made[0], fitted.delay) - made[0].torque)[kept])
 
 
 @pytest.mark.parametrize(
@@ -113,27 +113,27 @@ def test_delayed_pd_explains_a_delayed_motor_where_ideal_pd_does_not() -> None:
     data = series()
     fitted = baselines.fit(Features(0.005), [data], everywhere(data))
     kept = data.with_past(0.04)
-    assert rms((baselines.delayed_pd(data, fitted.delay) - data.tau_est)[kept]) < 0.02
-    assert rms((baselines.ideal_pd(data) - data.tau_est)[kept]) > 0.3
+    assert rms((baselines.delayed_pd(data, fitted.delay) - data.torque)[kept]) < 0.02
+    assert rms((baselines.ideal_pd(data) - data.torque)[kept]) > 0.3
 
 
 def test_linear_finds_known_weights_and_an_offset() -> None:
     """tau = 0.7·kp·e(now) − 1.1·kd·dq(10 ms ago) + 0.4 is in its reach, so it is found."""
     features, data = Features(0.005, (0.0, 0.005, 0.010)), series()
     x = baselines.inputs(features, data, data.with_past(0.0))
-    made = dataclasses.replace(data, tau_est=(x @ [0.7, 0, 0, 0, 0, -1.1] + 0.4).astype(float))
+    made = dataclasses.replace(data, torque=(x @ [0.7, 0, 0, 0, 0, -1.1] + 0.4).astype(float))
     fitted = baselines.fit(features, [made], everywhere(made))
     np.testing.assert_allclose(fitted.weights, [0.7, 0, 0, 0, 0, -1.1], atol=2e-3)
     assert fitted.offset == pytest.approx(0.4, abs=1e-3)
-    np.testing.assert_allclose(baselines.linear(features, fitted, made), made.tau_est, atol=1e-3)
+    np.testing.assert_allclose(baselines.linear(features, fitted, made), made.torque, atol=1e-3)
 
 
 def test_linear_gives_every_joint_its_own_offset_with_joint_identity() -> None:
     """The offset and twelve columns of ones and zeros overlap; the prediction is right all the same."""
     features, data = Features(0.005, joint_identity=True), series()
-    made = dataclasses.replace(data, tau_est=baselines.ideal_pd(data) + np.arange(12))
+    made = dataclasses.replace(data, torque=baselines.ideal_pd(data) + np.arange(12))
     fitted = baselines.fit(features, [made], everywhere(made))
-    np.testing.assert_allclose(baselines.linear(features, fitted, made), made.tau_est, atol=1e-2)
+    np.testing.assert_allclose(baselines.linear(features, fitted, made), made.torque, atol=1e-2)
 
 
 def test_only_the_rows_given_are_fitted() -> None:

@@ -106,9 +106,9 @@ def test_a_mistake_is_one_message_and_exit_code_2(folder: Path, arguments: tuple
 def test_a_net_that_loses_says_so_in_red() -> None:
     """Only in the figures in which it loses."""
     one = series()
-    good, bad = one.tau_est + 0.1, one.tau_est + 0.1
+    good, bad = one.torque + 0.1, one.torque + 0.1
     bad[:, 0::3] += 0.5  # hips
-    scores = tuple(Score("r", name, errors(one.tau_est, torque)) for name, torque in (("ideal_pd", good), ("mlp", bad)))
+    scores = tuple(Score("r", name, errors(one.torque, torque)) for name, torque in (("ideal_pd", good), ("mlp", bad)))
     table = tables.by_kind(Judgement("r", "rows", scores, Floor(0.1, 0.2, 0.3)))
     cells = [list(column.cells) for column in table.columns]
     assert [column[1] for column in cells[:4]] == ["mlp", "[red]0.600[/red]", "0.100", "0.100"]

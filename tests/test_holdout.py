@@ -42,7 +42,7 @@ def chirp(seconds: float = 12.0) -> Series:
 
 def poisoned(data: Series, rows: np.ndarray, joints: slice = slice(None)) -> Series:
     """The same, but for rows whose torque and state would wreck whatever learned from them."""
-    worse = {name: getattr(data, name).copy() for name in ("tau_est", "q", "dq", "q_target")}
+    worse = {name: getattr(data, name).copy() for name in ("torque", "q", "dq", "q_target")}
     for values in worse.values():
         values[rows, joints] = 1e6
     return dataclasses.replace(data, **worse)
@@ -130,7 +130,7 @@ class TestLeavingOut:
     def test_an_unseen_leg_has_the_friction_of_the_others(self) -> None:
         """Three legs of dry friction 0.3 Nm: the fourth is predicted with it."""
         one = series(seconds=6.0)
-        slow = dataclasses.replace(one, tau_est=one.tau_est - 0.3 * np.tanh(one.dq / baselines.SOFT))
+        slow = dataclasses.replace(one, torque=one.torque - 0.3 * np.tanh(one.dq / baselines.SOFT))
         (fold, *_) = hold_out(CONFIG, [slow], "leg")
         assert (fold.name, [NAMES[joint] for joint in fold.joints]) == ("FL", ["FL_hip", "FL_thigh", "FL_calf"])
         assert fold.rmse("friction_pd", "hip") < 0.3 * fold.rmse("delayed_pd", "hip")

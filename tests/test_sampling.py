@@ -45,7 +45,7 @@ def law_error(data: Series, sampled: np.ndarray) -> float:
     """Of delayed PD with these sampling times and the best delay for them, root mean square [Nm]."""
     one, kept = dataclasses.replace(data, sampled=sampled), data.with_past(0.05)
     delay, _ = find_delay([one], [kept])
-    return float(np.sqrt(np.square(delayed_pd(one, delay) - one.tau_est)[kept].mean()))
+    return float(np.sqrt(np.square(delayed_pd(one, delay) - one.torque)[kept].mean()))
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,7 @@ def test_a_net_sees_the_state_of_the_row_and_the_target_of_its_time(data: Series
 
 def test_a_recurrent_net_is_called_and_read_at_the_joints_times(data: Series) -> None:
     """A straight line in time comes back as itself at every sample, through the calls in between."""
-    ramp = dataclasses.replace(data, tau_est=data.sampled.copy())
+    ramp = dataclasses.replace(data, torque=data.sampled.copy())
     config = LSTMShape(span=2.0)
     found = pieces(Features(0.002), config, [ramp], [ramp.with_past(0.0)], 8, torch.device("cpu"))
     first = found.y[0, :12][found.counts[0, :12] > 0].numpy()

@@ -85,7 +85,7 @@ class TestLearning:
             np.concatenate([get(one, rows) for one, rows in zip(data, parts, strict=True)])
             for get in (
                 lambda one, rows: inputs(config.features, one, rows).reshape(-1, config.features.width),
-                lambda one, rows: one.tau_est[rows].reshape(-1, 1),
+                lambda one, rows: one.torque[rows].reshape(-1, 1),
             )
         )
         weights = np.linalg.lstsq(x.astype(float), y, rcond=None)[0]
@@ -221,7 +221,7 @@ class TestNothingLeaks:
         config = with_training(config, epochs=2)
         rows = [split.rows(one, split.assign(data, config.split), config.split, split.gap(config)) for one in data]
         poisoned = [
-            dataclasses.replace(one, tau_est=np.where((part == split.TEST)[:, None], 1e3, one.tau_est))
+            dataclasses.replace(one, torque=np.where((part == split.TEST)[:, None], 1e3, one.torque))
             for one, part in zip(data, rows, strict=True)
         ]
         clean, other = train(config, data, tmp_path / "a"), train(config, poisoned, tmp_path / "b")
@@ -234,7 +234,7 @@ class TestNothingLeaks:
         config = with_training(config, epochs=2)
         rows = [split.rows(one, split.assign(data, config.split), config.split, split.gap(config)) for one in data]
         poisoned = [
-            dataclasses.replace(one, tau_est=one.tau_est + (part == split.TRAIN)[:, None])
+            dataclasses.replace(one, torque=one.torque + (part == split.TRAIN)[:, None])
             for one, part in zip(data, rows, strict=True)
         ]
         clean, other = train(config, data, tmp_path / "a"), train(config, poisoned, tmp_path / "b")
@@ -267,7 +267,7 @@ class TestServing:
         assert served.x.shape == (20 * 12, 2)
         error, speed = now(one, Features(0.005))
         np.testing.assert_allclose(served.x[12 * 3 + 5], [error[350, 5], speed[350, 5]], rtol=1e-5)
-        assert float(served.y[12 * 3 + 5]) == pytest.approx(one.tau_est[350, 5], rel=1e-6)
+        assert float(served.y[12 * 3 + 5]) == pytest.approx(one.torque[350, 5], rel=1e-6)
 
     def test_an_epoch_holds_every_sample_once(self) -> None:
         """Sums over batches, in any order, are the sum over all."""
@@ -292,7 +292,7 @@ class TestServing:
         assert served.counts[0, 12, 20:].all()
         error, speed = now(one, Features(0.005))
         np.testing.assert_allclose(served.x[0, 12 + 4, 20], [error[500, 4], speed[500, 4]], rtol=1e-4)
-        assert float(served.y[0, 12 + 4, 20]) == pytest.approx(one.tau_est[500, 4], rel=1e-5)
+        assert float(served.y[0, 12 + 4, 20]) == pytest.approx(one.torque[500, 4], rel=1e-5)
 
     @pytest.mark.parametrize("kind", ["samples", "pieces"])
     def test_balanced_recordings_weigh_alike(self, kind: str) -> None:
@@ -315,7 +315,7 @@ class TestServing:
             return found[0], found[1]
 
         def replaced(one: Series, wrong: bool) -> Series:
-            return dataclasses.replace(one, tau_est=np.full_like(one.tau_est, float(wrong)))
+            return dataclasses.replace(one, torque=np.full_like(one.torque, float(wrong)))
 
         assert halves() == pytest.approx((2000 * 12, 500 * 12))
         assert halves(balanced=True) == pytest.approx((2500 * 6, 2500 * 6), rel=1e-4)
