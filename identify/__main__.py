@@ -138,6 +138,24 @@ def holdout(
     return 0
 
 
+def ensemble(run: Runs, trained_on: tuple[Path, ...], data: tuple[Path, ...]) -> int:
+    """Ask several runs together: their mean, how sure it is, and where it lies outside of what they were trained on.
+
+    Args:
+        run: Runs of one configuration from different seeds.
+        trained_on: The recordings they were trained on, to calibrate by their validation rows.
+        data: Recordings they have not seen, or folders of them.
+    """
+    from identify import dataset, runs, tables
+    from identify.ensemble import fresh, gather
+
+    loaded = [runs.load(path) for path in run]
+    label = loaded[0].facts.label
+    gathered = gather(loaded, dataset.load([*trained_on], label))
+    Console().print(tables.together(gathered, fresh(gathered, dataset.load([*data], label))))
+    return 0
+
+
 def crosscheck(
     recordings: Recordings,
     json_file: Annotated[Path | None, tyro.conf.arg(name="json")] = None,
@@ -266,6 +284,7 @@ VERBS: dict[str, Callable[..., Any]] = {
     "evaluate": evaluate,
     "holdout": holdout,
     "crosscheck": crosscheck,
+    "ensemble": ensemble,
     "replay": replay,
     "report": report,
 }
