@@ -152,7 +152,8 @@ def ensemble(run: Runs, trained_on: tuple[Path, ...], data: tuple[Path, ...]) ->
     loaded = [runs.load(path) for path in run]
     label = loaded[0].facts.label
     gathered = gather(loaded, dataset.load([*trained_on], label))
-    Console().print(tables.together(gathered, fresh(gathered, dataset.load([*data], label))))
+    for one in fresh(gathered, dataset.load([*data], label)):
+        Console().print(tables.together(gathered, one))
     return 0
 
 

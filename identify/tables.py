@@ -46,26 +46,30 @@ def by_joint(judgement: Judgement) -> Table:
     return table
 
 
-def together(gathered: Ensemble, data: Sequence[Series]) -> Table:
-    """An ensemble on recordings that it has not seen: its error, its members', its spread and its hull."""
+def together(gathered: Ensemble, data: Series) -> Table:
+    """An ensemble on a recording that it has not seen: its error, its members', its spread and its hull."""
     caption = "in 95 %: share of the errors within 1.96 spreads; outside: share of the samples beyond the training rows"
-    table = Table(title=f"{len(gathered.runs)} nets together", caption=caption, title_justify="left", min_width=74)
-    columns = ("members'\nRMSE Nm", "together\nRMSE Nm", "spread\nrms Nm", "in 95 %", "outside", "RMSE there\nNm")
-    for heading in ("recording", "joint", *columns):
-        table.add_column(heading, justify="left" if heading in ("recording", "joint") else "right")
-    for one in data:
-        rows = one.with_past(gathered.runs[0].features.look_back)
-        torque, spread = gathered.predict(one)
-        error, beyond = torque - one.torque, gathered.hull.outside(gathered.runs[0].features, one)
-        members = [net(run, one) - one.torque for run in gathered.runs]
-        for kind, joints in BY_KIND.items():
-            own, wide, far = (values[rows][:, joints] for values in (error, spread, beyond))
-            rms = [float(np.sqrt(np.square(each[rows][:, joints]).mean())) for each in (*members, error, spread)]
-            cells = [f"{np.mean(rms[:-2]):.3f}", f"{rms[-2]:.3f}", f"{rms[-1]:.3f}"]
-            cells += [f"{(np.abs(own) <= 1.96 * wide).mean():.3f}", f"{far.mean():.4f}"]
-            there = f"{np.sqrt(np.square(own[far]).mean()):.3f}" if far.any() else ""
-            table.add_row(one.name if kind == KINDS[0] else "", kind, *cells, there)
-        table.add_section()
+    table = Table(title=f"{data.name}, {len(gathered.runs)} nets together", caption=caption, title_justify="left")
+    table.add_column("joint")
+    for heading in (
+        "members'\nRMSE Nm",
+        "together\nRMSE Nm",
+        "spread\nrms Nm",
+        "in\n95 %",
+        "outside",
+        "RMSE\nthere Nm",
+    ):
+        table.add_column(heading, justify="right")
+    rows = data.with_past(gathered.runs[0].features.look_back)
+    torque, spread = gathered.predict(data)
+    error, beyond = torque - data.torque, gathered.hull.outside(gathered.runs[0].features, data)
+    members = [net(run, data) - data.torque for run in gathered.runs]
+    for kind, joints in BY_KIND.items():
+        own, wide, far = (values[rows][:, joints] for values in (error, spread, beyond))
+        rms = [float(np.sqrt(np.square(each[rows][:, joints]).mean())) for each in (*members, error, spread)]
+        cells = [f"{np.mean(rms[:-2]):.3f}", f"{rms[-2]:.3f}", f"{rms[-1]:.3f}"]
+        cells += [f"{(np.abs(own) <= 1.96 * wide).mean():.3f}", f"{far.mean():.4f}"]
+        table.add_row(kind, *cells, f"{np.sqrt(np.square(own[far]).mean()):.3f}" if far.any() else "")
     return table
 
 
