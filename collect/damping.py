@@ -18,6 +18,9 @@ PERIOD = 0.002
 """Between two frames [s]."""
 LEAST, STILL, MOST = 1.0, 0.5, 5.0
 """Damping lasts at least this long, and until the robot has been still this long, at most this long [s]."""
+BACK = 2.0
+"""Damping after a robot that was silent is heard again. A cable that is put back in carries states at once and commands
+only when the kernel has asked for the robot's address again, which it does once a second (arp(7)) [s]."""
 SHORTEST = 0.1
 """What no impatience can cut [s]."""
 
@@ -51,18 +54,21 @@ def stream(
     """
     due = start = now = heard = time.monotonic()
     still_since: float | None = None
-    while now - start < MOST:
+    enough, end = start + LEAST, start + MOST
+    while now < end:
         writer.write(message)
         beat()
         due += PERIOD
         received = states.take(max(due - time.monotonic(), 0.0))
         now = time.monotonic()
         if received:
+            if now - heard > STATE_AGE:
+                enough, end = now + BACK, now + MOST
             heard = now
             still_since = (still_since or now) if _still(received[-1].record) else None
         elif now - heard > STATE_AGE:
             still_since = None  # a silent robot is not known to be still
-        if still_since and now - still_since >= STILL and now - start >= LEAST:
+        if still_since and now - still_since >= STILL and now >= enough:
             return True
         if hurried() and now - start >= SHORTEST:
             return False

@@ -73,7 +73,7 @@ class Guard:
                 if left <= 0.0 and now - due > ASLEEP:
                     left = ASLEEP
                 if left <= 0.0:
-                    return self._hung()
+                    return self._hung(page.age)
                 due = now + left
                 if select.select([self._pidfd], [], [], left)[0]:
                     return self._ended()
@@ -88,10 +88,9 @@ class Guard:
         how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with code {status}"
         return self._damp(status, f"control process {how}")
 
-    def _hung(self) -> Ending:
+    def _hung(self, age: float) -> Ending:
         self._writer.write(self._message)
         os.kill(self._control, signal.SIGKILL)  # it must not wake up and send a stiff frame
-        age = self._page.age
         return self._damp(None, f"control process did not beat for {age * 1e3:.0f} ms")
 
     def _damp(self, status: int | None, why: str) -> Ending:
