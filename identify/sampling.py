@@ -1,9 +1,9 @@
 """When each joint of a row was really sampled: a Go2 asks its motors in turns that are not those of its states.
 
-On the three real Go2s whose logs are public, a moving joint's position advances from one 2 ms state to the next by
-what its velocity covers in 1.6 ms, or twice that, or not at all: every joint is asked once per turn of 1.6 ± .2 ms,
-and a state holds the last answers. So the twelve values of one row are of up to a turn's different ages, more where a
-logger polled the states with a clock of its own. At kp 25, under a target that moves at 20 rad/s, 1 ms is .5 Nm.
+On two real Go2s, whose public logs hold velocities, a moving joint's position advances from one 2 ms state to the
+next by what its velocity covers in 1.6 ms, or twice that, or not at all: every joint is asked once per turn of 1.6 ± .2
+ms, and a state holds the last answers. So the twelve values of one row are of up to a turn's different ages, more where
+a logger polled the states with a clock of its own. At kp 25, under a target that moves at 20 rad/s, 1 ms is .5 Nm.
 
 The ages can be recovered from positions and velocities alone, no torque is looked at: between two rows
 q advances by dq times the difference of their sampling times. That is noisy where a joint is slow and says nothing of

@@ -95,7 +95,7 @@ class TestJointTorque:
             assert one.scale == pytest.approx(1.0, abs=0.05)
             assert one.dry == pytest.approx(DRY[j], rel=0.1, abs=0.03)
             assert one.viscous == pytest.approx(VISCOUS[j], rel=0.1, abs=0.03)
-            assert one.rotor == pytest.approx(ARMATURE[j], rel=0.1)
+            assert one.rotor == pytest.approx(ARMATURE[j], rel=0.05)
             assert one.rest < 0.1 * one.spread + 0.05
             assert less.scale == pytest.approx(0.8 * one.scale, rel=1e-3)
             assert less.offset == pytest.approx(0.8 * one.offset + 0.3, abs=1e-3)
