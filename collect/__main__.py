@@ -75,6 +75,7 @@ def run(
     domain: int | None = None,
     peer: Literal["robot", "simulator"] = "robot",
     session: str | None = None,
+    acceptance: Path = Path("robot.yaml"),
 ) -> int:
     """Move a hung robot along a plan and seal the recording.
 
@@ -88,13 +89,14 @@ def run(
         domain: DDS domain; 0 by default, 1 on lo.
         peer: `simulator` for one that sends no tick, CRC, temperature or motor mode.
         session: Name of the recording; the plan's name and the time by default.
+        acceptance: What `accept` has measured on this robot; the virtual Go2 on lo and simulators need none.
     """
     from collect import session as sessions
     from collect.forecast import predicted
     from collect.motion import Options
     from collect.plan import load
 
-    options = Options(interface=interface, out=out, domain=domain, peer=peer, session=session)
+    options = Options(interface, out, domain, peer, session, acceptance)
     made = predicted(source) if source.suffix in (".yaml", ".yml") else load(source)
     return sessions.run(made, options)
 

@@ -98,7 +98,8 @@ class Control:
         self._writer = link.writer(LOWCMD, LowCmd)
         self._frame = CommandFrame()
         self._observer = Observer(missing)
-        self._watch = self._observer.watch
+        self.watch = self._observer.watch
+        """What the checks see; its range may be narrowed to measured stops before `follow`."""
         self.pace = Pace(rate, clock="tick" not in missing)
         self.progress = Progress()
         self.stop_requested: str | None = None
@@ -107,6 +108,8 @@ class Control:
         """How often the operator asked; counted by the signal handler."""
         self.lateness = np.zeros(journal.capacity, np.float32)
         """Of each row from the tick grid [s]."""
+        self.received = np.zeros(journal.capacity)
+        """When each row came, by the monotonic clock [s]."""
         self.damped_after = np.nan
         """From seeing the reason to the first damping frame [s]."""
         self._seen = np.nan
@@ -167,11 +170,11 @@ class Control:
             self._look_around(now, row)
             if newest is not None:
                 self.progress.stale += now - self._received > STALE
-                self._received, self._watch.age = now, 0.0
+                self._received, self.watch.age = now, 0.0
                 self._observe(newest)
-            if (stop := tripped(self._watch, self._stops)) is not None:
+            if (stop := tripped(self.watch, self._stops)) is not None:
                 return stop[1]
-            if self._returning is None and (why := tripped(self._watch, self._returns)) is not None:
+            if self._returning is None and (why := tripped(self.watch, self._returns)) is not None:
                 self._go_home(why[1])
             if newest is not None:
                 self._command(self.progress.row - self._base)
@@ -179,7 +182,7 @@ class Control:
 
     def _look_around(self, now: float, row: int) -> None:
         """What the checks need to know beside the states."""
-        watch = self._watch
+        watch = self.watch
         watch.age = now - self._received
         watch.late = now - self._woke - self.pace.period if now - self._woke > LISTEN + PERIOD / 2 else 0.0
         self._woke = now
@@ -225,7 +228,7 @@ class Control:
         row["flags"] = self._flags | (LATE if late > LATE_ROW else 0)
         self._flags = 0
         self._journal.append()
-        self.lateness[self.progress.rows] = late
+        self.lateness[self.progress.rows], self.received[self.progress.rows] = late, now
         self.progress.worst_late = max(self.progress.worst_late, late)
         self.progress.rows += 1
 
@@ -240,7 +243,7 @@ class Control:
         target = self._frame.q if stiff else state["motor_state"]["q"][:N_JOINTS]  # a damped joint tracks nothing
         self._observer.observe(state, target, program.expected_error[row], float(program.speed[row]))
         self.progress.segment = int(program.segment[row])
-        self.progress.hottest = int(self._watch.temperature.max())
+        self.progress.hottest = int(self.watch.temperature.max())
 
     def _go_home(self, why: str) -> None:
         """Leave the program for the way home; where nothing stiff is commanded there is none."""
@@ -274,7 +277,7 @@ class Control:
             Whether the robot was seen still.
         """
         self._latched = True
-        message = damping.frame(self._watch.q).seal()
+        message = damping.frame(self.watch.q).seal()
         self._writer.write(message)
         self.damped_after = time.monotonic() - self._seen
         still = damping.stream(

@@ -16,8 +16,9 @@ from collect.safety import DAMPING_KD, STATE_AGE, STILL_SPEED
 
 PERIOD = 0.002
 """Between two frames [s]."""
-LEAST, STILL, MOST = 1.0, 0.5, 5.0
-"""Damping lasts at least this long, and until the robot has been still this long, at most this long [s]."""
+LEAST, STILL, MOST = 1.0, 0.5, 10.0
+"""Damping lasts at least this long, and until the robot has been still this long, at most this long: at kd 5 a thigh
+that was held high sinks for some seconds [s]."""
 BACK = 2.0
 """Damping after a robot that was silent is heard again. A cable that is put back in carries states at once and commands
 only when the kernel has asked for the robot's address again, which it does once a second (arp(7)) [s]."""

@@ -104,14 +104,18 @@ class Guard:
 
 @contextmanager
 def _passed_on(control: int) -> Iterator[None]:
-    """Signals go to the control process; the guard itself outlives them all but SIGKILL."""
+    """Signals go to the control process; the guard itself outlives them all but SIGKILL.
+
+    They are ignored from then on: the robot is damped, and the recording is not to be cut off by one more Ctrl-C.
+    """
 
     def forward(number: int, _frame: Any) -> None:
         os.kill(control, number)
 
-    before = {number: signal.signal(number, forward) for number in SIGNALS}
+    for number in SIGNALS:
+        signal.signal(number, forward)
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)

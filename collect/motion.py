@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from collect import recording, sealing
+from collect.acceptance import Acceptance, demand
 from collect.control import Control
 from collect.errors import UserError
 from collect.guard import SIGNALS
@@ -29,7 +30,7 @@ from collect.plan import Plan
 from collect.preflight import Robot, preflight
 from collect.program import Program, compose
 from collect.realtime import CONTROL, realtime
-from collect.safety import OVERRUN
+from collect.safety import CHECKS, OVERRUN
 
 SPARE = round((OVERRUN + 1.0) / PERIOD)
 """Rows of the journal beyond the program: more than L20 lets a session have."""
@@ -51,6 +52,7 @@ class Options:
     domain: int | None = None
     peer: str = "robot"
     session: str | None = None
+    acceptance: Path = Path("robot.yaml")
 
     @property
     def where(self) -> str:
@@ -63,8 +65,15 @@ class Options:
         return default_domain(self.interface) if self.domain is None else self.domain
 
 
-def move(plan: Plan, options: Options, target: Path, page: Heartbeat) -> int:
+def move(plan: Plan, options: Options, target: Path, page: Heartbeat, *, accepted: Acceptance | None) -> int:
     """Look, move and damp; the journal beside `target` is closed when this returns.
+
+    Args:
+        plan: to follow.
+        options: where.
+        target: the recording-to-be.
+        page: shared with the guard.
+        accepted: what was measured on the robot that is expected; None for a virtual one.
 
     Returns:
         0 complete, 3 stopped by a check, 4 by the operator, 6 robot not confirmed still.
@@ -77,6 +86,8 @@ def move(plan: Plan, options: Options, target: Path, page: Heartbeat) -> int:
         others = hear_guard(link, page, options.where)
         simulator = options.peer == SIMULATOR
         robot = preflight(link, options.where, simulator=simulator)
+        if accepted is not None:
+            demand(accepted, robot.identity, str(options.acceptance))
         _introduce(robot)
         hear_guard_damp(others, page, options.where)
         program = compose(plan, robot.q)
@@ -84,6 +95,8 @@ def move(plan: Plan, options: Options, target: Path, page: Heartbeat) -> int:
         segments = [segment.decode() for segment in plan.segments["name"]]
         journal = Journal(target.with_suffix(SUFFIX), len(program) + SPARE, header)
         control = Control(link, journal, program, page, others, rate=robot.rate, missing=robot.missing)
+        if accepted is not None and (stops := accepted.range()) is not None:
+            control.watch.low[:], control.watch.high[:] = stops
         return _follow(control, journal, program, segments)
 
 
@@ -166,7 +179,7 @@ def _header(plan: Plan, options: Options, robot: Robot, name: str, first: bool) 
         "missing": sorted(channel for what in robot.missing for channel in _CHANNELS.get(what, ())),
         "segments": sealing.describe(plan.segments),
         "attributes": {
-            "robot": f"Go2 on {options.where}",
+            "robot": f"Go2 on {options.where}, {robot.identity}",
             "created": recording.now(),
             "mount": "hung",
             "posture": robot.q.tolist(),
@@ -175,6 +188,8 @@ def _header(plan: Plan, options: Options, robot: Robot, name: str, first: bool) 
             "versions": json.dumps(sealing.versions()),
             "released": robot.released,
             "realtime": first,
+            "self_test_late_ms": robot.late * 1e3,
+            "checks": json.dumps([f"{check.code}: {check.trigger}" for check in CHECKS]),
         },
     }
 
@@ -183,6 +198,8 @@ def _statistics(control: Control, elapsed: float, cpu: float) -> dict[str, float
     """Deadline statistics of the loop; times in ms."""
     progress, pace = control.progress, control.pace
     late = control.lateness[: progress.rows] * 1e3
+    received = control.received[: progress.rows]
+    intervals = np.diff(received) * 1e3 if len(received) > 1 else np.zeros(1)
     quantiles = np.percentile(late, [50, 99, 100]) if len(late) else np.zeros(3)
     return {
         "rows": progress.rows,
@@ -190,6 +207,9 @@ def _statistics(control: Control, elapsed: float, cpu: float) -> dict[str, float
         "repeated": pace.repeated,
         "corrupt": progress.corrupt,
         "stale": progress.stale,
+        "interval_mean_ms": float(np.mean(intervals)),
+        "interval_std_ms": float(np.std(intervals)),
+        "interval_max_ms": float(np.max(intervals)),
         "late_p50_ms": float(quantiles[0]),
         "late_p99_ms": float(quantiles[1]),
         "late_max_ms": float(quantiles[2]),
@@ -199,19 +219,20 @@ def _statistics(control: Control, elapsed: float, cpu: float) -> dict[str, float
 
 @contextmanager
 def _signals(control: Control) -> Iterator[None]:
-    """A signal sets a flag that the loop sees within a tick; none can skip the damping."""
+    """A signal sets a flag that the loop sees within a tick; none can skip the damping, nor what comes after it."""
 
     def request(number: int, _frame: Any) -> None:
         code = "S2 operator" if number == signal.SIGINT else "S4"
         control.stop_requested = control.stop_requested or f"{code} ({signal.Signals(number).name})"
         control.signals += 1
 
-    before = {number: signal.signal(number, request) for number in SIGNALS}
+    for number in SIGNALS:
+        signal.signal(number, request)
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
 
 
 def run(work: Callable[[], int]) -> None:

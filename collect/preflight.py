@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collect import computer, damping, sealing
+from collect.acceptance import Identity
 from collect.errors import UserError
 from collect.host_verdicts import HANGING
 from collect.joints import N_JOINTS
@@ -54,6 +55,8 @@ class Robot:
 
     They are told, not refused: the guard on the robot's computer is one, and as a second commander has not written yet
     it is the loop that stops for its first sample (L11)."""
+    identity: Identity
+    """Serial number and firmware."""
     late: float = np.nan
     """How late the worst state of the loop's self-test was taken [s]."""
 
@@ -156,6 +159,7 @@ def preflight(
         released=survey.release.released if survey.release else "",
         missing=missing,
         silent_writers=_silent_writers(link),
+        identity=Identity.of(survey.newest),
         late=float(survey.lateness.max()),
     )
 

@@ -31,7 +31,6 @@ STOP_TIME, STOP_MARGIN = 0.02, 0.08
 MAX_SPEED = np.where(SPEED > 20.0, 22.0, 14.0)
 """Overspeed trip of two states in a row, shape (12,): hip and thigh 22, calf 14, below the URDF's 30.1 and 15.7
 [rad/s]."""
-_LOW, _HIGH = LOWER - REST_TOLERANCE + STOP_MARGIN, UPPER + REST_TOLERANCE - STOP_MARGIN
 STUCK_ERROR, STUCK_TIME = 0.35, 0.1
 """Tracking error beyond three times the prediction and this, for this long: blocked or wrong joint [rad], [s]."""
 STUCK_TORQUE, STUCK_TORQUE_TIME = 0.9, 0.2
@@ -85,6 +84,10 @@ class Watch:
     """States with absurd numbers within the last ten."""
     q: NDArray[np.float64] = field(default_factory=lambda: np.zeros(N_JOINTS))
     dq: NDArray[np.float64] = field(default_factory=lambda: np.zeros(N_JOINTS))
+    low: NDArray[np.float64] = field(default_factory=lambda: LOWER - REST_TOLERANCE)
+    """Where the joint's range ends: the URDF's with a tolerance, or measured mechanical stops [rad]."""
+    high: NDArray[np.float64] = field(default_factory=lambda: UPPER + REST_TOLERANCE)
+    """Likewise at the other end [rad]."""
     dq_before: NDArray[np.float64] = field(default_factory=lambda: np.zeros(N_JOINTS))
     """Of the state before [rad/s]."""
     tau_est: NDArray[np.float64] = field(default_factory=lambda: np.zeros(N_JOINTS))
@@ -161,10 +164,11 @@ def _worst(values: NDArray[Any], ok: NDArray[np.bool_], unit: str) -> str | None
 def _stops_in_range(watch: Watch) -> str | None:
     """Where each joint would come to rest; only outward motion counts, for a leg may rest beyond the range."""
     rest = watch.q + STOP_TIME * watch.dq
-    ok = (rest >= _LOW) & (rest <= _HIGH)
+    ok = (rest - watch.low >= STOP_MARGIN) & (watch.high - rest >= STOP_MARGIN)
     if ok.all():
         return None
-    inward = ((watch.q < _LOW) & (watch.dq > -STILL_SPEED)) | ((watch.q > _HIGH) & (watch.dq < STILL_SPEED))
+    low, high = watch.low + STOP_MARGIN, watch.high - STOP_MARGIN
+    inward = ((watch.q < low) & (watch.dq > -STILL_SPEED)) | ((watch.q > high) & (watch.dq < STILL_SPEED))
     return _worst(watch.q, ok | inward, "rad and moving outward, cannot stop in range")
 
 
@@ -218,7 +222,8 @@ CHECKS: tuple[Check, ...] = (
         None if w.bad_states < 3 else f"{w.bad_states} of 10 states unusable")),
     Check("L5", "more than 5 states in a second fail their CRC", "crc", lambda w: (
         None if w.bad_crcs <= 5 else f"{w.bad_crcs} corrupt states in 1 s")),
-    Check("L6", f"a joint cannot stop within its range (URDF ± {REST_TOLERANCE} rad)", "", _stops_in_range),
+    Check("L6", f"a joint cannot stop within its range (measured stops, or URDF ± {REST_TOLERANCE} rad)", "",
+          _stops_in_range),
     Check("L7", "a joint turns faster than 22 rad/s (calf 14), two states in a row", "", _overspeed),
     Check("L8", f"tracking error above {STUCK_ERROR} rad and thrice the prediction for {STUCK_TIME} s, or torque above "
           f"{STUCK_TORQUE:.0%} of the limit for {STUCK_TORQUE_TIME} s", "", lambda w: (

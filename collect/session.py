@@ -5,22 +5,24 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 
-from collect import motion, recording, sealing
+from collect import acceptance, motion, recording, sealing
+from collect.acceptance import Acceptance
 from collect.errors import UserError
-from collect.guard import SIGNALS, Ending, Guard
+from collect.guard import Ending, Guard
 from collect.heartbeat import Heartbeat
 from collect.journal import SUFFIX
-from collect.link import Link
+from collect.link import LOOPBACK, Link
 from collect.live import say
 from collect.motion import OPERATOR, SIMULATOR, SPARE, Options
 from collect.plan import Plan, check
 from collect.preflight import check_computer, claim, confirm_hanging
 from collect.realtime import GUARD, realtime
+from collect.salvage import interrupted
 
 INCOMPLETE, FIRED = 5, 6
 """Exit codes: the recording could not be sealed, the guard had to damp."""
@@ -42,9 +44,13 @@ def run(plan: Plan, options: Options) -> int:
     simulator = options.peer == SIMULATOR
     for note in check_computer(options.interface, target, len(plan) + SPARE, simulator=simulator):
         say(note)
+    for left in interrupted(options.out):
+        say(str(left))
+    accepted = _accepted(options)
     with claim(options.interface, options.number):
         confirm_hanging(options.interface, simulator=simulator)
-        ending = guarded(options.interface, options.number, lambda page: motion.move(plan, options, target, page))
+        move = partial(motion.move, plan, options, target, accepted=accepted)
+        ending = guarded(options.interface, options.number, move)
     return _end(ending, target.with_suffix(SUFFIX))
 
 
@@ -68,33 +74,35 @@ def guarded(interface: str, domain: int, work: Callable[[Heartbeat], int]) -> En
             raise
 
 
+def _accepted(options: Options) -> Acceptance | None:
+    """What was measured on this robot; None for a virtual one or a simulator.
+
+    Raises:
+        UserError: when it was not measured.
+    """
+    if options.interface == LOOPBACK or options.peer == SIMULATOR:
+        return None
+    found = acceptance.load(options.acceptance)
+    for caution in acceptance.cautions(found):
+        say(caution)
+    return found
+
+
 def _end(ending: Ending, journal: Path) -> int:
     """Say how it ended and seal the journal."""
     if ending.fired is not None:
         still = "The robot is still." if ending.still else "Robot NOT confirmed still: cut power."
-        kept = f" Recover with: python -m collect recover {journal}" if journal.exists() else ""
-        say(f"GUARD: {ending.fired}. Damping sent. {still}{kept}")
-        return FIRED
+        say(f"GUARD: {ending.fired}. Damping sent. {still}")
     if not journal.exists():
         if ending.status < 0:
             say(f"the control process was killed by signal {-ending.status} before anything moved")
         return ending.status if ending.status > 0 else OPERATOR
-    with _undisturbed():
-        try:
-            sealed = sealing.seal(journal)
-        except UserError as error:
-            say(f"error: {error}")
-            return INCOMPLETE
-    say(f"sealed {sealed}", sys.stdout)
-    return ending.status if ending.status >= 0 and sealed.complete else INCOMPLETE
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """The robot is damped; what is left takes a second and should not be cut off by one more Ctrl-C."""
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in SIGNALS}
     try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        sealed = sealing.seal(journal)
+    except UserError as error:
+        say(f"error: {error}")
+        return FIRED if ending.fired else INCOMPLETE
+    say(f"sealed {sealed}", sys.stdout)
+    if ending.fired is not None:
+        return FIRED
+    return ending.status if ending.status >= 0 and sealed.complete else INCOMPLETE

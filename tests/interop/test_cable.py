@@ -9,6 +9,7 @@ import pytest
 from namespaces import Cable, Namespace, ready
 
 from collect import recording
+from collect.acceptance import REQUIRED, Acceptance, Identity, Measurement, save
 from collect.safety import DAMPING_KD
 from collect.virtual import wire
 
@@ -50,11 +51,24 @@ def frames(cable, robot, tmp_path):
 
 def start_session(computer: Namespace, plan, out) -> subprocess.Popen[str]:
     """Begin one at our end, with an operator who says that the robot hangs."""
+    accepted = tuple(Measurement(code, what, "as expected", "", "2026-01-01") for code, what in REQUIRED.items())
+    save(Acceptance(Identity((0, 0), (0, 0)), accepted), out / "robot.yaml")
     where = ["--interface", Cable.COMPUTER, "--domain", DOMAIN, "--out", out, "--session", "s"]
+    where += ["--acceptance", out / "robot.yaml"]
     session = computer.python("-m", "collect", "run", plan, *where)
     session.stdin.write("HANGING\n")
     session.stdin.flush()
     return session
+
+
+def test_a_robot_that_was_not_measured_is_refused(short_plan, computer, frames, tmp_path):
+    """Before anybody is asked whether it hangs."""
+    where = ["--interface", Cable.COMPUTER, "--domain", DOMAIN, "--out", tmp_path, "--session", "s"]
+    session = computer.python("-m", "collect", "run", short_plan, *where, "--acceptance", tmp_path / "absent.yaml")
+    output, _ = session.communicate(timeout=60)
+    assert session.returncode == 2, output
+    assert "this robot has no acceptance measurements" in output
+    assert "HANGING" not in output
 
 
 def test_a_session_is_complete(short_plan, computer, frames, tmp_path):
