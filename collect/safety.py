@@ -210,6 +210,8 @@ def _intruder(watch: Watch) -> str | None:
 CHECKS: tuple[Check, ...] = (
     Check("S2", "the operator presses Ctrl-C", "", None),
     Check("S4", "SIGTERM, SIGHUP (the terminal was closed) or SIGQUIT", "", None),
+    Check("S5", "the control process dies: the guard damps", "", None),
+    Check("S6", "the control process hangs for 20 ms: the guard damps and kills it", "", None),
     Check("S7", f"the guard is dead or has not beaten for {GUARD_AGE * 1e3:.0f} ms", "", lambda w: (
         None if w.guard_age <= GUARD_AGE else "guard died" if w.guard_age == np.inf else "guard hangs")),
     Check("L1", f"newest robot state older than {STATE_AGE * 1e3:.0f} ms", "", lambda w: (
