@@ -47,7 +47,8 @@ def main() -> int:
         return int(any(survived for _, survived in _mutants().values()))
     with tempfile.TemporaryDirectory() as folder:
         results = Path(folder) / "results.xml"
-        command = [sys.executable, "-m", "pytest", "tests/faults", "tests/test_preflight.py", f"--junitxml={results}"]
+        command = [sys.executable, "-m", "pytest", "tests/faults", "tests/test_preflight.py"]
+        command += [f"--junitxml={results}", "-o", "junit_family=xunit1"]
         code = subprocess.run(command, cwd=ROOT, env=os.environ | {"FAULTS": "full"}, check=False).returncode
         rows = _rows(results)
     killed = _mutants()
