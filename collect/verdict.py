@@ -125,7 +125,7 @@ def _excitation(quality: Quality) -> Iterator[Reason]:
         yield Reason(True, f"{_listed(still)} joints do not move")
     if slow := {kind: value for kind, value in highest.items() if value < HIGHEST}:
         yield Reason(False, f"{_listed(slow)} joints move at {max(slow.values()):.1f} Hz at most")
-    if alike := [kind for kind in highest if (seen[kind].amplitudes or 0.0) < AMPLITUDES]:
+    if alike := [kind for kind in highest if (ratio := seen[kind].amplitudes) is not None and ratio < AMPLITUDES]:
         yield Reason(False, f"{_listed(alike)} joints move with one amplitude at each frequency")
     if thin := {kind: filled for kind in seen if (filled := seen[kind].filled) is not None and filled < FILLED}:
         share = f"{min(thin.values()):.0%}"

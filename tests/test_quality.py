@@ -380,6 +380,12 @@ class TestVerdict:
         assert verdict.word == "usable with a warning", verdict.reasons
         assert words in " / ".join(reason.text for reason in verdict.reasons), verdict.reasons
 
+    def test_what_a_short_recording_does_not_show_is_not_held_against_it(self):
+        """Half a second has too few cycles to tell amplitudes."""
+        texts = [reason.text for reason in judge(assess(recording(seconds=0.5))).reasons]
+        assert "only 0.5 s long" in texts
+        assert not any("amplitude" in text for text in texts)
+
     @pytest.mark.parametrize("words", ["3.0% of the rows repeat the state", "3.00% of the rows follow a gap"])
     def test_the_loggers_of_others_are_forgiven_their_polling(self, words):
         """What spoils a recording of ours warns on a converted log."""
