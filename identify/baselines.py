@@ -34,6 +34,9 @@ _NEAR = 0.004
 SOFT = 0.05
 """Speed over which dry friction turns round [rad/s]: some ten steps of the velocity sensor."""
 
+_BLOCK = 100_000
+"""Samples that are held in double precision at once."""
+
 KNEE, IDLE = 13.5, 30.0
 """Speeds up to which a hip or thigh gives all its torque, and at which it gives none [rad/s]."""
 DRIVING, BRAKING = 20.2, 23.4
@@ -112,7 +115,7 @@ def _columns(data: Sequence[Series], rows: Sequence[Rows], delay: float) -> tupl
         damper, dq = one.kd[kept] * one.dq[kept], one.dq[kept]
         spring = delayed_pd(one, delay)[kept] + damper
         x = np.stack([spring, -damper, -dq, -np.tanh(dq / SOFT), np.ones_like(dq)], axis=-1).swapaxes(0, 1)
-        joints = list(one.joints)
+        joints = one.learned
         x, y = x[joints], one.torque[kept][:, joints]
         gram[joints] += x.swapaxes(1, 2) @ x
         moment[joints] += (x.swapaxes(1, 2) @ y.T[..., None])[..., 0]
@@ -123,14 +126,17 @@ def _columns(data: Sequence[Series], rows: Sequence[Rows], delay: float) -> tupl
 
 
 def _least_squares(features: Features, data: Sequence[Series], rows: Sequence[Rows]) -> Array:
-    """Weights and offset, from normal equations summed over recordings: memory for one at a time."""
+    """Weights and offset, from normal equations summed over blocks: memory for the inputs of one recording."""
     size = features.width + 1
     gram, moment = np.zeros((size, size)), np.zeros(size)
     for one, kept in zip(data, rows, strict=True):
-        joints = list(one.joints)
-        x = inputs(features, one, kept)[:, joints].reshape(-1, features.width).astype(np.float64)
-        x = np.concatenate([x, np.ones((len(x), 1))], axis=1)
-        gram += x.T @ x
-        moment += x.T @ one.torque[kept][:, joints].ravel()
+        joints = one.learned
+        seen = inputs(features, one, kept)[:, joints].reshape(-1, features.width)
+        torque = one.torque[kept][:, joints].ravel()
+        for start in range(0, len(seen), _BLOCK):
+            part = seen[start : start + _BLOCK].astype(np.float64)
+            x = np.concatenate([part, np.ones((len(part), 1))], axis=1)
+            gram += x.T @ x
+            moment += x.T @ torque[start : start + _BLOCK]
     # The least-norm solution: an offset and a full joint identity say the same thing twice.
     return np.asarray(np.linalg.lstsq(gram, moment, rcond=1e-12)[0])

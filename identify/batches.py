@@ -93,12 +93,17 @@ def samples(
 ) -> Samples:
     """The chosen rows of all recordings as an MLP's samples, one from each row and joint."""
     chosen = list(zip(data, rows, strict=True))
-    seen = [inputs(features, one, kept)[:, list(one.joints)].reshape(-1, features.width) for one, kept in chosen]
-    x = torch.cat([torch.from_numpy(part) for part in seen])
-    y = np.concatenate([one.torque[kept][:, list(one.joints)].reshape(-1, 1) for one, kept in chosen])
-    weight = np.repeat(_weights([len(part) for part in seen], balanced), [len(part) for part in seen])[:, None]
-    torque, counts = (torch.from_numpy(values.astype(np.float32)).to(device) for values in (y, weight))
-    return Samples(x.to(device), torque, counts, batch)
+    counts = [int(kept.sum()) * len(one.joints) for one, kept in chosen]
+    x = np.empty((sum(counts), features.width), np.float32)
+    for (one, kept), end in zip(chosen, np.cumsum(counts), strict=True):
+        part = inputs(features, one, kept)[:, one.learned].reshape(-1, features.width)
+        x[end - len(part) : end] = part
+    y = np.concatenate([one.torque[kept][:, one.learned].reshape(-1, 1) for one, kept in chosen])
+    weight = np.repeat(_weights(counts, balanced), counts)[:, None]
+    seen, torque, weights = (
+        torch.from_numpy(values.astype(np.float32, copy=False)).to(device) for values in (x, y, weight)
+    )
+    return Samples(seen, torque, weights, batch)
 
 
 def _weights(counts: Sequence[int], balanced: bool) -> Array:

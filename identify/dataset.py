@@ -69,6 +69,11 @@ class Series:
     """Those that are learned from, SDK indices; every joint is predicted and judged all the same."""
 
     @property
+    def learned(self) -> slice | list[int]:
+        """The joints to be learned from as an index of columns; all of them without a copy."""
+        return slice(None) if self.joints == tuple(range(N_JOINTS)) else list(self.joints)
+
+    @property
     def oldest(self) -> float:
         """Age of the oldest sample in a row [s]."""
         return float((self.time[:, None] - self.sampled).max(initial=0.0))

@@ -35,7 +35,7 @@ def find_delay(data: Sequence[Series], rows: Sequence[Rows]) -> tuple[float, tup
 
     def loss(delay: float) -> float:
         pairs = zip(data, rows, strict=True)
-        errors = ((delayed_pd(one, delay)[kept] - one.torque[kept])[:, list(one.joints)] for one, kept in pairs)
+        errors = ((delayed_pd(one, delay)[kept] - one.torque[kept])[:, one.learned] for one, kept in pairs)
         return float(sum(np.square(error).sum() for error in errors))
 
     delay = least(loss, 0.0, LONGEST)
@@ -64,9 +64,9 @@ def _standard_error(data: Sequence[Series], rows: Sequence[Rows], delay: float) 
     curvature = 0.0
     for one, kept in zip(data, rows, strict=True):
         later, sooner = delayed_pd(one, delay + _SLOPE), delayed_pd(one, max(0.0, delay - _SLOPE))
-        slope = (later - sooner)[kept][:, list(one.joints)]
+        slope = (later - sooner)[kept][:, one.learned]
         slope /= _SLOPE + min(delay, _SLOPE)
-        error = (delayed_pd(one, delay) - one.torque)[kept][:, list(one.joints)]
+        error = (delayed_pd(one, delay) - one.torque)[kept][:, one.learned]
         _, block = np.unique((one.time[kept] // _BLOCK).astype(int), return_inverse=True)
         scores.append(np.asarray(np.bincount(block, (slope * error).sum(1)), float))
         curvature += float(np.square(slope).sum())

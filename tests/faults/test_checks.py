@@ -176,7 +176,7 @@ def test_a_slow_disk_goes_home_and_never_delays_the_loop(disturbed, tmp_path):
     assert "disk behind by 1.0 s" in session.errors
     assert returned(session)
     sealed = recording.read(session.recording)
-    assert np.diff(sealed.time).max() < 0.008
+    assert np.diff(sealed.time).max() < 0.02  # a row that waited for the disk would have waited for seconds
 
 
 def test_a_disk_that_fails_goes_home(disturbed, tmp_path):
@@ -202,14 +202,13 @@ PASSED = [
     ("one sample that is no number", ["set FL_thigh.dq nan 0.002"]),
     ("states twice", ["twice 0.2"]),
     ("one in a hundred corrupt", ["corrupt 0.01 1"]),
-    ("clock wraps", ["tick_is 4294967000"]),
     ("remote control's other buttons", ["set wireless_remote.2 255 0.1", "set wireless_remote.3 253 0.1"]),
 ]
 
 
 def test_what_is_no_reason_to_stop(disturbed):
-    """All in one session: each is borne, and what is missing is flagged, not filled in."""
-    session = disturbed(after=0.5)
+    """All in one session: each is borne, and what is missing is flagged, not filled in. The robot's clock wraps too."""
+    session = disturbed(before=("tick_is 4294959296",), after=0.5)  # eight seconds before its 32 bits are full
     for name, lines in PASSED:
         session.fault(*lines)
         time.sleep(0.5)
@@ -219,6 +218,7 @@ def test_what_is_no_reason_to_stop(disturbed):
     assert sealed.attributes["state"] == "complete"
     assert (sealed.flags & GAP).any()
     assert abs(sealed.dq).max() < 60.0
+    assert sealed.tick[0] > 2**31 > sealed.tick[-1]
 
 
 @pytest.mark.parametrize(("seconds", "ends"), [(0.005, 0), (0.013, 3)])
