@@ -31,6 +31,10 @@ ROTOR = np.array([{"hip": 0.0045, "thigh": 0.0045, "calf": 0.0165}[joint.kind] f
 (GO-M8010-6), and for a calf of its linkage, 1.917, too. Part of tau_joint as a label, and of the body it moves."""
 
 
+_CALLS = 10_000
+"""Rows whose columns are made at once: in double precision they take several times the room of the result."""
+
+
 @dataclass(frozen=True, eq=False)
 class Series:
     """One recording in double precision; arrays have shape (N, 12) in SDK order unless said."""
@@ -182,8 +186,9 @@ def inputs(features: Features, data: Series, rows: NDArray[np.bool_]) -> NDArray
     out = np.empty((int(rows.sum()), 12, features.width), dtype=np.float32)
     done = 0
     for stretch in data.stretches:
-        when = data.sampled[stretch][rows[stretch]]
-        if len(when):
+        calls = data.sampled[stretch][rows[stretch]]
+        for start in range(0, len(calls), _CALLS):
+            when = calls[start : start + _CALLS]
             out[done : done + len(when)] = matrix(features, partial(data.seen, features, stretch), when)
             done += len(when)
     if done != len(out):
