@@ -19,6 +19,8 @@ from collect.recording import Recording, blank, read, write
 from identify.crosscheck import crosscheck
 from identify.joint_torque import local, motion
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def robot() -> Recording:

@@ -19,6 +19,8 @@ from identify.predict import net
 from identify.settings import MLPShape, Split, TrainConfig, Training
 from identify.train import train
 
+pytestmark = pytest.mark.slow
+
 CONFIG = TrainConfig(
     Features(0.002, (0.0, 0.002, 0.004)),
     mlp=MLPShape(hidden=8, layers=1),

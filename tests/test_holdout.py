@@ -24,6 +24,8 @@ from identify.holdout import Fold, frequency, hold_out, parts, table, without
 from identify.metrics import errors
 from identify.settings import LSTMShape, MLPShape, Split, TrainConfig, Training
 
+pytestmark = pytest.mark.slow
+
 CONFIG = TrainConfig(
     Features(0.005, (0.0, 0.005, 0.010), joint_identity=True),
     mlp=MLPShape(hidden=8, layers=1),

@@ -28,6 +28,8 @@ from identify.runs import load
 from identify.settings import MLPShape, Split, TrainConfig, Training
 from identify.train import train
 
+pytestmark = pytest.mark.slow
+
 CONFIG = TrainConfig(
     Features(0.002, (0.0, 0.002, 0.004, 0.006), position_rate=True, joint_identity=True),
     mlp=MLPShape(hidden=32, layers=2, residual=True),

@@ -8,6 +8,8 @@ from synthetic import recording
 
 from collect.recording import write
 
+pytestmark = pytest.mark.slow
+
 CONFIG = """
 name: short
 segments:

@@ -29,6 +29,8 @@ from identify.replay_table import beside, motion
 from identify.runs import Assignment
 from identify.settings import LSTMShape, MLPShape, TrainConfig
 
+pytestmark = pytest.mark.slow
+
 DELAY = 0.0073
 PLAIN = TrainConfig(features=Features(0.002), mlp=MLPShape(hidden=8, layers=1))
 NETS = {

@@ -23,6 +23,8 @@ from identify.features import Features
 from identify.sampling import in_turns
 from identify.settings import LSTMShape
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 8.0
 
 

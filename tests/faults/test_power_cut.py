@@ -8,6 +8,7 @@ import signal
 import time
 
 import numpy as np
+import pytest
 from mounts import ext4, mounted
 from powercut import Disk
 from promises import record, times
@@ -15,6 +16,8 @@ from sessions import RATE, Writer, header, log, wrong
 
 from collect import salvage
 from collect.journal import Journal
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_power_cut_costs_a_second_at_most(tmp_path, record_property, monkeypatch):

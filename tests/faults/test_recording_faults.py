@@ -18,6 +18,8 @@ from collect.channels import GAP
 from collect.errors import UserError
 from collect.journal import BLOCK, ROW, Journal, Layout
 
+pytestmark = pytest.mark.slow
+
 ROWS = 20
 
 

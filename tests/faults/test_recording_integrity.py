@@ -19,6 +19,8 @@ from collect.channels import BAD_CRC, DROPPED, GAP, LATE
 from collect.errors import UserError
 from collect.journal import Journal
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_flipped_bit_in_a_recording_is_found(left, record_property):
     """With its SHA-256 beside it every one; without, none that changes a number."""

@@ -21,6 +21,8 @@ from collect import durable, recording, sealing
 from collect.errors import UserError
 from collect.journal import Journal
 
+pytestmark = pytest.mark.slow
+
 SEALERS = {str(ROOT / "collect" / f"{name}.py") for name in ("sealing", "salvage", "recording", "durable")}
 
 
