@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from collect import acceptance, session
+from collect import acceptance, damping, session
 from collect.acceptance import Acceptance, Measurement
 from collect.control import StopError
 from collect.dialogue import Operator
@@ -53,7 +53,7 @@ def run(options: Options) -> int:
     if planned and ending.fired is not None:
         return _killed(options, still=ending.still)
     if ending.fired is not None:
-        Operator().tell(f"GUARD: {ending.fired}. Damping sent. {_seen(ending.still)}")
+        Operator().tell(session.fired(ending))
         return session.FIRED
     return ending.status if ending.status >= 0 else OPERATOR
 
@@ -99,20 +99,16 @@ def _measure(options: Options, page: Heartbeat, tell: int) -> int:
             try:
                 results = step.measure(visit)
             except StopError as stop:
-                visit.operator.tell(f"STOP {stop}. {_seen(visit.stand.still)}")
+                visit.operator.tell(f"STOP {stop}. {damping.outcome(visit.stand.still)}")
                 return _code(str(stop), still=visit.stand.still)
             if not visit.stand.still:
-                visit.operator.tell(_seen(False))
+                visit.operator.tell(damping.outcome(False))
                 return NOT_STILL
             if results:
                 visit.keep(code, results)
         missing = [code for code in acceptance.REQUIRED if code not in visit.found.codes]
         visit.operator.tell(f"still to be measured: {', '.join(missing)}" if missing else "everything is measured")
         return 0
-
-
-def _seen(still: bool) -> str:
-    return "The robot is still." if still else "Robot NOT confirmed still: cut power."
 
 
 def _code(reason: str, *, still: bool) -> int:

@@ -7,6 +7,7 @@ allocated before; the only way out is through damping.
 from __future__ import annotations
 
 import gc
+import signal
 import sys
 import time
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from collect.heartbeat import Heartbeat, Phase
 from collect.joints import LOWER, N_JOINTS, UPPER
 from collect.journal import Journal
 from collect.link import LOWCMD, LOWSTATE, Inbox, Link
+from collect.lookout import Lookout
 from collect.messages import CommandFrame, LowCmd, LowState
 from collect.observer import Observer
 from collect.pace import PERIOD, Pace
@@ -90,7 +92,7 @@ class Control:
             missing: what this peer does not deliver (tick, crc, temperature, mode): checks that need it are left
                 out. Empty for a real robot.
         """
-        self._link, self._journal, self._program, self._page, self._others = link, journal, program, page, others
+        self._journal, self._program, self._page = journal, program, page
         checks = tuple(check for check in CHECKS if check.needs not in missing)
         self._stops = tuple(check for check in checks if check.reaction == "damp")
         self._returns = tuple(check for check in checks if check.reaction == "return")
@@ -102,10 +104,8 @@ class Control:
         """What the checks see; its range may be narrowed to measured stops before `follow`."""
         self.pace = Pace(rate, clock="tick" not in missing)
         self.progress = Progress()
-        self.stop_requested: str | None = None
-        """Set by a signal handler; the loop looks every time it comes round."""
-        self.signals = 0
-        """How often the operator asked; counted by the signal handler."""
+        self._stop: str | None = None
+        self._signals = 0
         self.lateness = np.zeros(journal.capacity, np.float32)
         """Of each row from the tick grid [s]."""
         self.received = np.zeros(journal.capacity)
@@ -113,7 +113,7 @@ class Control:
         self.damped_after = np.nan
         """From seeing the reason to the first damping frame [s]."""
         self._seen = np.nan
-        self._known_writers = link.other_writers(LOWCMD)
+        self._lookout = Lookout(link, page, others)
         self._sent = self._sent_before = self._received = self._woke = self._began = 0.0
         self._before = np.zeros((3, N_JOINTS), np.float32)  # q_target, kp, kd of the command before the last
         self._base = 0  # row of the session at which the program begins
@@ -148,26 +148,32 @@ class Control:
             gc.enable()
             gc.unfreeze()
 
+    def interrupt(self, number: int, _frame: Any) -> None:
+        """Signal handler: the loop sees it the next time it comes round; none can skip the damping."""
+        code = "S2 operator" if number == signal.SIGINT else "S4"
+        self._stop = self._stop or f"{code} ({signal.Signals(number).name})"
+        self._signals += 1
+
     def _loop(self) -> str | None:
         self._states.take()  # what came while nobody listened
-        self._others.take()
+        self._lookout.forget()
         self._page.beat()
         self._page.phase = Phase.ARMED
         self._command(0)  # damping, twice: from here on a command and one before it are in force
         self._command(0)
         self._began = self._received = self._woke = time.monotonic()
-        while (row := self.progress.row - self._base) < len(self._program):
+        while self.progress.row - self._base < len(self._program):
             self._page.beat()
             states = self._states.take(min(LISTEN, max(self._received + STATE_AGE - self._woke, PERIOD / 4)))
             now = time.monotonic()
-            if self.stop_requested is not None:
-                return self.stop_requested
+            if self._stop is not None:
+                return self._stop
             newest = None
             self._slow = now - self._woke > self.pace.period + LATE_ROW
             for state in states:
                 if self._accept(state.record, time.monotonic()):
                     newest = state.record
-            self._look_around(now, row)
+            self._look_around(now)
             if newest is not None:
                 self.progress.stale += now - self._received > STALE
                 self._received, self.watch.age = now, 0.0
@@ -180,18 +186,15 @@ class Control:
                 self._command(self.progress.row - self._base)
         return self._returning
 
-    def _look_around(self, now: float, row: int) -> None:
+    def _look_around(self, now: float) -> None:
         """What the checks need to know beside the states."""
         watch = self.watch
         watch.age = now - self._received
         watch.late = now - self._woke - self.pace.period if now - self._woke > LISTEN + PERIOD / 2 else 0.0
         self._woke = now
         watch.overrun = now - self._began - (self._base + len(self._program)) * PERIOD
-        watch.guard_age = self._page.guard_age
         watch.journal, watch.behind = self._journal.failure or "", self._journal.behind
-        watch.foreign = len(self._others.take())
-        if self._link.writers_changed():
-            watch.others = len(self._link.other_writers(LOWCMD) - self._known_writers)
+        self._lookout.look(watch)
 
     def _accept(self, state: NDArray[Any], now: float) -> bool:
         """Log one state; False when it cannot be used or has been seen."""
@@ -281,7 +284,7 @@ class Control:
         self._writer.write(message)
         self.damped_after = time.monotonic() - self._seen
         still = damping.stream(
-            self._writer, message, self._states, beat=self._page.beat, hurried=lambda: self.signals >= IMPATIENT
+            self._writer, message, self._states, beat=self._page.beat, hurried=lambda: self._signals >= IMPATIENT
         )
         self._page.phase = Phase.DONE
         return still

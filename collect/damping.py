@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from collect.joints import N_JOINTS
 from collect.link import Inbox
 from collect.messages import CommandFrame
+from collect.pace import PERIOD
 from collect.safety import DAMPING_KD, STATE_AGE, STILL_SPEED
 
-PERIOD = 0.002
-"""Between two frames [s]."""
 LEAST, STILL, MOST = 1.0, 0.5, 10.0
 """Damping lasts at least this long, and until the robot has been still this long, at most this long: at kd 5 a thigh
 that was held high sinks for some seconds [s]."""
@@ -76,6 +75,11 @@ def stream(
         due = max(due, now - 5 * PERIOD)  # after a stand-still no burst
         time.sleep(max(due - now, 0.0))
     return False
+
+
+def outcome(still: bool) -> str:
+    """What is known of the robot after damping, in words."""
+    return "The robot is still." if still else "Robot NOT confirmed still: cut power."
 
 
 def _still(state: NDArray[Any]) -> bool:

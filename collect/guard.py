@@ -9,15 +9,13 @@ import os
 import select
 import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from collect import damping
 from collect.heartbeat import Heartbeat, Phase
+from collect.interrupts import answered
 from collect.joints import N_JOINTS
 from collect.link import LOWCMD, LOWSTATE, Inbox, Link
 from collect.messages import LowCmd, LowState
@@ -26,8 +24,6 @@ HUNG = 0.020
 """Control has not beaten for this long: it hangs. The robot may be silent for as long before control stops [s]."""
 ASLEEP = 0.005
 """A guard that was itself held up by this much gives control as much time again to show that it was not [s]."""
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
-"""Passed on to control, which answers with damping."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +56,9 @@ class Guard:
         self._pidfd = os.pidfd_open(control)
 
     def watch(self) -> Ending:
-        """Wait for the end of the control process; damp if it comes too early."""
+        """Wait for the end of the control process; damp if it comes too early. Signals are passed on to it."""
         page = self._page
-        with _passed_on(self._control):
+        with answered(lambda number, _: os.kill(self._control, number)):  # which answers with damping
             due = time.monotonic()
             while True:
                 now = time.monotonic()
@@ -100,22 +96,3 @@ class Guard:
     def _reap(self) -> int:
         _, status = os.waitpid(self._control, 0)
         return os.waitstatus_to_exitcode(status)
-
-
-@contextmanager
-def _passed_on(control: int) -> Iterator[None]:
-    """Signals go to the control process; the guard itself outlives them all but SIGKILL.
-
-    They are ignored from then on: the robot is damped, and the recording is not to be cut off by one more Ctrl-C.
-    """
-
-    def forward(number: int, _frame: Any) -> None:
-        os.kill(control, number)
-
-    for number in SIGNALS:
-        signal.signal(number, forward)
-    try:
-        yield
-    finally:
-        for number in SIGNALS:
-            signal.signal(number, signal.SIG_IGN)

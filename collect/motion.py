@@ -7,20 +7,19 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from collect import recording, sealing
+from collect import damping, recording, sealing
 from collect.acceptance import Acceptance, demand
 from collect.control import Control
 from collect.errors import UserError
-from collect.guard import SIGNALS
 from collect.heartbeat import Heartbeat, Phase
+from collect.interrupts import SIGNALS, answered
 from collect.journal import SUFFIX, Journal
 from collect.link import LOWCMD, OTHERS_COMMANDS_QOS, Inbox, Link, default_domain
 from collect.live import live_line, say
@@ -103,7 +102,7 @@ def move(plan: Plan, options: Options, target: Path, page: Heartbeat, *, accepte
 def _follow(control: Control, journal: Journal, program: Program, segments: list[str]) -> int:
     reason: str | None = "S4 interrupted before the loop began"
     cpu, start, wall = time.thread_time(), time.monotonic(), time.time() - time.monotonic()
-    with _signals(control):
+    with answered(control.interrupt):
         with live_line(control.progress, program, segments):
             try:
                 reason = control.follow()
@@ -123,7 +122,7 @@ def _follow(control: Control, journal: Journal, program: Program, segments: list
         )
         rows = len(journal)
         journal.close()
-    seen = "The robot is still." if still else "Robot NOT confirmed still: cut power."
+    seen = damping.outcome(still)
     if reason is not None:
         say(
             f"STOP {reason}. Damping sent {control.damped_after * 1e3:.1f} ms after that was seen. {seen} "
@@ -215,24 +214,6 @@ def _statistics(control: Control, elapsed: float, cpu: float) -> dict[str, float
         "late_max_ms": float(quantiles[2]),
         "cpu_share": cpu / elapsed if elapsed > 0 else 0.0,
     }
-
-
-@contextmanager
-def _signals(control: Control) -> Iterator[None]:
-    """A signal sets a flag that the loop sees within a tick; none can skip the damping, nor what comes after it."""
-
-    def request(number: int, _frame: Any) -> None:
-        code = "S2 operator" if number == signal.SIGINT else "S4"
-        control.stop_requested = control.stop_requested or f"{code} ({signal.Signals(number).name})"
-        control.signals += 1
-
-    for number in SIGNALS:
-        signal.signal(number, request)
-    try:
-        yield
-    finally:
-        for number in SIGNALS:
-            signal.signal(number, signal.SIG_IGN)
 
 
 def run(work: Callable[[], int]) -> None:

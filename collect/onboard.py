@@ -7,7 +7,6 @@ not fall silent before it damps again: if it does, nobody is in control any more
 from __future__ import annotations
 
 import signal
-import sys
 import time
 from typing import Any
 
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from collect import damping
 from collect.joints import N_JOINTS
 from collect.link import LOWCMD, LOWSTATE, OTHERS_COMMANDS_QOS, Inbox, Link
+from collect.live import say
 from collect.messages import LowCmd, LowState, crc32
 from collect.realtime import GUARD, realtime
 from collect.safety import DAMPING_KD
@@ -46,7 +46,7 @@ def run(interface: str, domain: int, silence: float = SILENCE) -> None:
         commands, states = Inbox(link, LOWCMD, LowCmd, OTHERS_COMMANDS_QOS), Inbox(link, LOWSTATE, LowState)
         writer = link.writer(LOWCMD, LowCmd)
         message = damping.frame(np.zeros(N_JOINTS)).seal()
-        _say(f"on-board guard ready on {interface}, domain {domain}: damps after {silence * 1e3:.0f} ms of silence")
+        say(f"on-board guard ready on {interface}, domain {domain}: damps after {silence * 1e3:.0f} ms of silence")
         stiff, heard, latched = False, time.monotonic(), False
         sessions: set[int] = set()  # writers that have damped
         while not stopping:
@@ -63,7 +63,7 @@ def run(interface: str, domain: int, silence: float = SILENCE) -> None:
                 continue
             latched, stiff = True, False
             still = damping.stream(writer, message, states, hurried=lambda: bool(stopping))
-            _say(f"GUARD: no command for {(now - heard) * 1e3:.0f} ms. Damping sent. " + words(still))
+            say(f"GUARD: no command for {(now - heard) * 1e3:.0f} ms. Damping sent. " + damping.outcome(still))
 
 
 def is_damping(command: NDArray[Any]) -> bool:
@@ -71,13 +71,3 @@ def is_damping(command: NDArray[Any]) -> bool:
     motors = command["motor_cmd"][:N_JOINTS]
     damps = (motors["kd"] == DAMPING_KD).all() and not (motors["kp"].any() or motors["tau"].any())
     return bool(damps) and crc32(command) == int(command["crc"])
-
-
-def words(still: bool) -> str:
-    """What is known of the robot after damping."""
-    return "The robot is still." if still else "Robot NOT confirmed still: cut power."
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()

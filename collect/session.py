@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 
-from collect import acceptance, motion, recording, sealing
+from collect import acceptance, damping, motion, recording, sealing
 from collect.acceptance import Acceptance
 from collect.errors import UserError
 from collect.guard import Ending, Guard
@@ -88,11 +88,15 @@ def _accepted(options: Options) -> Acceptance | None:
     return found
 
 
+def fired(ending: Ending) -> str:
+    """What the guard did, in words."""
+    return f"GUARD: {ending.fired}. Damping sent. {damping.outcome(ending.still)}"
+
+
 def _end(ending: Ending, journal: Path) -> int:
     """Say how it ended and seal the journal."""
     if ending.fired is not None:
-        still = "The robot is still." if ending.still else "Robot NOT confirmed still: cut power."
-        say(f"GUARD: {ending.fired}. Damping sent. {still}")
+        say(fired(ending))
     if not journal.exists():
         if ending.status < 0:
             say(f"the control process was killed by signal {-ending.status} before anything moved")

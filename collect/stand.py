@@ -16,14 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collect import damping
-from collect.control import StopError, permitted
-from collect.guard import SIGNALS
+from collect.control import IMPATIENT, LISTEN, StopError, permitted
 from collect.heartbeat import Heartbeat, Phase
+from collect.interrupts import SIGNALS
 from collect.joints import N_JOINTS
 from collect.link import LOWCMD, LOWSTATE, OTHERS_COMMANDS_QOS, Inbox, Link
+from collect.lookout import Lookout
 from collect.messages import CommandFrame, LowCmd, LowState
 from collect.observer import Observer
-from collect.pace import PERIOD
+from collect.pace import PERIOD, Pace
+from collect.plan import RATE
 from collect.program import RAMP_SPEED, glide
 from collect.safety import CHECKS, DAMPING_KD, tripped
 
@@ -31,8 +33,6 @@ KP, KD = 10.0, 0.5
 """Gains of the joint that is moved; acceptance never asks for more [Nm/rad], [Nm·s/rad]."""
 LEASH = 0.75
 """Farther from where a measurement wants it to be no joint may go: far more than kp 10 moves it [rad]."""
-LISTEN = 0.005
-"""The loop comes round at least this often [s]."""
 ROW = np.dtype(
     [
         ("time", "f8"),
@@ -60,11 +60,10 @@ class Stand:
             page: shared with the guard.
             others: of rt/lowcmd, without what this process and the guard's test sent.
         """
-        self._link, self._page = link, page
-        self._others = others or Inbox(link, LOWCMD, LowCmd, OTHERS_COMMANDS_QOS)
+        self._page = page
+        self._lookout = Lookout(link, page, others or Inbox(link, LOWCMD, LowCmd, OTHERS_COMMANDS_QOS))
         self._states = Inbox(link, LOWSTATE, LowState)
         self._writer = link.writer(LOWCMD, LowCmd)
-        self._known = link.other_writers(LOWCMD)
         self.frame = CommandFrame()
         """What is sent: measurements write into it."""
         self.still = True
@@ -91,10 +90,10 @@ class Stand:
         """
         self._checks = tuple(c for c in CHECKS if c.code not in without and c.reaction == "damp")
         self._observer = Observer(frozenset())
-        self._tick: int | None = None
+        self._pace = Pace(RATE, clock=True)
         self._stop, self._signals = None, 0
         self._states.take()
-        self._others.take()
+        self._lookout.forget()
         gc.collect()
         gc.disable()  # a collection may take longer than a tick
         with self._caught():
@@ -111,7 +110,7 @@ class Stand:
                     damping.frame(self._observer.watch.q).seal(),
                     self._states,
                     beat=self._page.beat,
-                    hurried=lambda: self._signals >= 3,
+                    hurried=lambda: self._signals >= IMPATIENT,
                 )
                 self._page.phase = Phase.IDLE
                 gc.enable()
@@ -181,10 +180,8 @@ class Stand:
                 raise StopError(self._stop)
             watch.late = now - self._woke - PERIOD if now - self._woke > LISTEN + PERIOD else 0.0
             self._woke = now
-            watch.age, watch.guard_age = now - self._received, self._page.guard_age
-            watch.foreign = len(self._others.take())
-            if self._link.writers_changed():
-                watch.others = len(self._link.other_writers(LOWCMD) - self._known)
+            watch.age = now - self._received
+            self._lookout.look(watch)
             good = [one.record for one in states if self._observer.accepts(one.record) is None]
             if good:
                 self._received, watch.age = now, 0.0
@@ -195,10 +192,9 @@ class Stand:
                 return good[-1]
 
     def _observe(self, state: NDArray[Any]) -> None:
-        tick, q = int(state["tick"]), state["motor_state"]["q"][:N_JOINTS]
-        step = 2 if self._tick is None else (tick - self._tick + 2**31) % 2**32 - 2**31
-        self._tick = tick
-        self._observer.timing(step, False, False)
+        q = state["motor_state"]["q"][:N_JOINTS]
+        self._pace.advance(int(state["tick"]), self._received)
+        self._observer.timing(self._pace.step, False, False)
         target = np.where(self.frame.kp > 0.0, self.frame.q, q)  # a damped joint tracks nothing
         self._observer.observe(state, target, np.zeros(N_JOINTS), 0.0)
         far = np.abs(target - q)

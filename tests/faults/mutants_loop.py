@@ -46,7 +46,7 @@ MUTANTS = (
     (
         "S2",
         "collect/control.py",
-        "            if self.stop_requested is not None:\n",
+        "            if self._stop is not None:\n",
         "            if False:\n",
         f"{_DEATHS}::test_s2_s4_a_signal_damps[SIGINT]",
     ),

@@ -8,8 +8,9 @@ import time
 
 import numpy as np
 import pytest
-from disturbed import FULL, disturbed, plan, promise
+from disturbed import disturbed, plan, promise
 from oracle import is_stiff
+from promises import FULL
 
 from collect import recording
 from collect.channels import GAP
@@ -87,11 +88,11 @@ def spoil(value):
         return program
     motion.compose = wrapped
 def hurry(function):
-    def wrapped(self, now, row):
+    def wrapped(self, now):
         if self.progress.rows == 900:
             note()
             self._began -= 100.0
-        return function(self, now, row)
+        return function(self, now)
     return wrapped
 import collect.motion as motion
 """

@@ -1,0 +1,29 @@
+"""Signals that end a session: nobody dies of them, whoever moves the robot damps it first."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+"""Ctrl-C, kill, a terminal that was closed, Ctrl-\\."""
+
+
+@contextmanager
+def answered(handler: Callable[[int, Any], None]) -> Iterator[None]:
+    """Have a handler answer the signals meanwhile.
+
+    They are ignored from then on: the robot is damped, and the recording is not to be cut off by one more Ctrl-C.
+    """
+    _set(handler)
+    try:
+        yield
+    finally:
+        _set(signal.SIG_IGN)
+
+
+def _set(handler: Any) -> None:
+    for number in SIGNALS:
+        signal.signal(number, handler)
