@@ -36,11 +36,7 @@ segments:
 @pytest.fixture(scope="session")
 def short_plan(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The plan of one chirp of two seconds; with the way there and back its session takes eight."""
-    folder = tmp_path_factory.mktemp("short")
-    (folder / "short.yaml").write_text(SHORT)
-    done = verb("collect", "plan", folder / "short.yaml", "--out", folder / "short.plan")
-    assert done.returncode == 0, done.stderr
-    return folder / "short.plan"
+    return planned(tmp_path_factory.mktemp("short"), SHORT)
 
 
 @pytest.fixture
@@ -78,3 +74,19 @@ def verb(
     """Run `python -m …` as a user does."""
     command = [python, "-m", *(str(argument) for argument in arguments)]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=timeout, check=False)
+
+
+def planned(folder: Path, config: str) -> Path:
+    """A plan file of a session's YAML."""
+    (folder / "session.yaml").write_text(config)
+    done = verb("collect", "plan", folder / "session.yaml", "--out", folder / "session.plan")
+    assert done.returncode == 0, done.stderr
+    return folder / "session.plan"
+
+
+def children(pid: int) -> list[int]:
+    """Processes that a process has started and not outlived; none when it is gone itself."""
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []

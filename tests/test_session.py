@@ -11,7 +11,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from conftest import ROOT, verb
+from conftest import ROOT, children, planned, verb
 
 from collect import recording
 from collect.channels import GAP
@@ -35,11 +35,7 @@ segments:
 @pytest.fixture(scope="module")
 def plan(tmp_path_factory) -> Path:
     """A plan of six seconds."""
-    folder = tmp_path_factory.mktemp("plan")
-    (folder / "short.yaml").write_text(CONFIG)
-    done = verb("collect", "plan", folder / "short.yaml", "--out", folder / "short.plan")
-    assert done.returncode == 0, done.stderr
-    return folder / "short.plan"
+    return planned(tmp_path_factory.mktemp("plan"), CONFIG)
 
 
 def start_run(plan: Path, domain: int, out: Path) -> subprocess.Popen[str]:
@@ -52,12 +48,6 @@ def start_run(plan: Path, domain: int, out: Path) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
     )
-
-
-def control_of(session: int) -> int:
-    """The control process of a session, its only child."""
-    (child,) = Path(f"/proc/{session}/task/{session}/children").read_text().split()
-    return int(child)
 
 
 class Wire:
@@ -166,10 +156,11 @@ def test_the_loop_goes_before_everything_that_can_wait(plan, domain, virtual_go2
     wire.until(is_stiff, 20.0)
     policies = {
         process: [os.sched_getscheduler(int(path.name)) for path in Path(f"/proc/{process}/task").iterdir()]
-        for process in (session.pid, control_of(session.pid))
+        for process in (session.pid, *children(session.pid))
     }
     _, errors = session.communicate(timeout=60)
     assert session.returncode == 0, errors
+    assert len(policies) == 2  # guard and control
     assert all(threads.count(os.SCHED_FIFO) > 3 for threads in policies.values())
     assert os.sched_getscheduler(0) == os.SCHED_OTHER
     assert recording.read(tmp_path / "s.h5").attributes["realtime"]

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import ROOT, verb
+from conftest import ROOT, children, planned
 from cyclonedds.qos import Policy, Qos
 
 from collect import recording
@@ -71,9 +71,7 @@ def launch(virtual_go2: Any) -> Iterator[Launch]:
 @pytest.fixture
 def session(launch: Launch, domain: int, tmp_path: Path) -> Callable[[], subprocess.Popen[str]]:
     """Starts `collect run` with a plan of eleven seconds; it records into s.h5."""
-    (tmp_path / "short.yaml").write_text(CONFIG)
-    plan = tmp_path / "short.plan"
-    assert verb("collect", "plan", tmp_path / "short.yaml", "--out", plan).returncode == 0
+    plan = planned(tmp_path, CONFIG)
     where = ("--interface", "lo", "--domain", domain, "--out", tmp_path, "--session", "s")
     return lambda: launch("-m", "collect", "run", plan, *where)
 
@@ -142,7 +140,7 @@ def stamps(messages: list[Any]) -> list[int]:
 
 def family(pid: int) -> list[int]:
     """A process and its children: of a session, the guard and control."""
-    return [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+    return [pid, *children(pid)]
 
 
 def cpu_time(pid: int) -> float:

@@ -13,17 +13,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, verb
+from conftest import ROOT, children, planned
 from oracle import Oracle
+from promises import FULL, times
 
 from collect import salvage
 from collect.errors import UserError
 
-FULL = os.environ.get("FAULTS") == "full"
-"""`make faults`: all counts, and the bounds of the product itself."""
 SLACK = 0.0 if FULL else 0.03
 """What a busy machine is granted beyond a bound [s]."""
-KILLS = 30 if FULL else 3
+KILLS = times(3, 30)
 PLAN = """
 name: disturbed
 posture: [0.0, 1.4, -1.8]
@@ -48,8 +47,8 @@ class Disturbed:
     @property
     def control(self) -> int:
         """Process id of the control process, the session's only child."""
-        (child,) = Path(f"/proc/{self.session.pid}/task/{self.session.pid}/children").read_text().split()
-        return int(child)
+        (child,) = children(self.session.pid)
+        return child
 
     def fault(self, *lines: str) -> float:
         """Begin faults of the robot; when the last began, by the machine's monotonic clock [s]."""
@@ -81,11 +80,7 @@ class Disturbed:
 @pytest.fixture(scope="session")
 def plan(tmp_path_factory) -> Path:
     """Eleven seconds: armed, a ramp of three, a chirp of six, the way back."""
-    folder = tmp_path_factory.mktemp("plan")
-    (folder / "disturbed.yaml").write_text(PLAN)
-    done = verb("collect", "plan", folder / "disturbed.yaml", "--out", folder / "disturbed.plan")
-    assert done.returncode == 0, done.stderr
-    return folder / "disturbed.plan"
+    return planned(tmp_path_factory.mktemp("plan"), PLAN)
 
 
 @pytest.fixture
@@ -116,20 +111,13 @@ def disturbed(plan, domain, virtual_go2, tmp_path) -> Iterator[Callable[..., Dis
 
     yield start
     for one in running:
-        for pid in (one.session.pid, *_children(one.session.pid)):
+        for pid in (one.session.pid, *children(one.session.pid)):
             if one.session.poll() is None or pid != one.session.pid:
                 _end(pid)
         one.wait()
     for left in tmp_path.glob("*.journal"):  # what it has in memory would stay there
         with contextlib.suppress(UserError):
             salvage.read(left).ring.unlink(missing_ok=True)
-
-
-def _children(pid: int) -> list[int]:
-    try:
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:
-        return []
 
 
 def _end(pid: int) -> None:
