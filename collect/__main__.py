@@ -76,6 +76,7 @@ def run(
     peer: Literal["robot", "simulator"] = "robot",
     session: str | None = None,
     acceptance: Path = Path("robot.yaml"),
+    accept_jitter: float = 0.008,
 ) -> int:
     """Move a hung robot along a plan and seal the recording.
 
@@ -90,13 +91,14 @@ def run(
         peer: `simulator` for one that sends no tick, CRC, temperature or motor mode.
         session: Name of the recording; the plan's name and the time by default.
         acceptance: What `accept` has measured on this robot; the virtual Go2 on lo and simulators need none.
+        accept_jitter: Seconds the loop may be late before it stops, up to 0.015; noted in the recording.
     """
     from collect import session as sessions
     from collect.forecast import predicted
     from collect.motion import Options
     from collect.plan import load
 
-    options = Options(interface, out, domain, peer, session, acceptance)
+    options = Options(interface, out, domain, peer, session, acceptance, accept_jitter)
     made = predicted(source) if source.suffix in (".yaml", ".yml") else load(source)
     return sessions.run(made, options)
 
@@ -157,9 +159,7 @@ def check(recordings: Sources = (), list: bool = False) -> int:  # the flag is c
         Console().print(*checks_tables())
         return 0
     if not recordings:
-        raise UserError(
-            "nothing to check", where="python -m collect check", fix="name recordings or folders, or use --list"
-        )
+        raise UserError("nothing to check", where="python -m collect check", fix="name recordings, or use --list")
     for path in find([*recordings]):
         print(f"ok {path}: {len(read(path))} rows, sha256 {sha256_of(path)[:16]}…")
     return 0

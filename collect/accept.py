@@ -10,9 +10,10 @@ from collect.acceptance import Acceptance, Measurement
 from collect.control import StopError
 from collect.dialogue import Operator
 from collect.errors import UserError
+from collect.handshake import hear_guard, hear_guard_damp
 from collect.heartbeat import Heartbeat
 from collect.link import Link
-from collect.motion import NOT_STILL, OPERATOR, STOPPED, hear_guard, hear_guard_damp
+from collect.motion import NOT_STILL, OPERATOR, STOPPED
 from collect.preflight import check_computer, claim, confirm_hanging, preflight
 from collect.procedures import STEPS
 from collect.realtime import CONTROL, realtime

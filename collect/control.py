@@ -21,13 +21,14 @@ from collect.channels import BAD_CRC, DROPPED, GAP, LATE
 from collect.heartbeat import Heartbeat, Phase
 from collect.joints import LOWER, N_JOINTS, UPPER
 from collect.journal import Journal
+from collect.limits import STATE_AGE
 from collect.link import LOWCMD, LOWSTATE, Inbox, Link
 from collect.lookout import Lookout
 from collect.messages import CommandFrame, LowCmd, LowState
 from collect.observer import Observer
 from collect.pace import PERIOD, Pace
 from collect.program import Program, homeward
-from collect.safety import CHECKS, STATE_AGE, tripped
+from collect.safety import IN_MOTION, tripped
 
 LATE_ROW = 0.001
 """A row handled later than this after its place on the tick grid is flagged [s]."""
@@ -93,7 +94,7 @@ class Control:
                 out. Empty for a real robot.
         """
         self._journal, self._program, self._page = journal, program, page
-        checks = tuple(check for check in CHECKS if check.needs not in missing)
+        checks = tuple(check for check in IN_MOTION if check.needs not in missing)
         self._stops = tuple(check for check in checks if check.reaction == "damp")
         self._returns = tuple(check for check in checks if check.reaction == "return")
         self._states = Inbox(link, LOWSTATE, LowState)
@@ -101,7 +102,7 @@ class Control:
         self._frame = CommandFrame()
         self._observer = Observer(missing)
         self.watch = self._observer.watch
-        """What the checks see; its range may be narrowed to measured stops before `follow`."""
+        """What the checks see; before `follow` its range may be narrowed to measured stops, and lateness accepted."""
         self.pace = Pace(rate, clock="tick" not in missing)
         self.progress = Progress()
         self._stop: str | None = None
@@ -113,7 +114,7 @@ class Control:
         self.damped_after = np.nan
         """From seeing the reason to the first damping frame [s]."""
         self._seen = np.nan
-        self._lookout = Lookout(link, page, others)
+        self._lookout = Lookout(link, page, others, self._states)
         self._sent = self._sent_before = self._received = self._woke = self._began = 0.0
         self._before = np.zeros((3, N_JOINTS), np.float32)  # q_target, kp, kd of the command before the last
         self._base = 0  # row of the session at which the program begins

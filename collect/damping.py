@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collect.joints import N_JOINTS
+from collect.limits import DAMPING_KD, STATE_AGE, STILL_SPEED
 from collect.link import Inbox
 from collect.messages import CommandFrame
 from collect.pace import PERIOD
-from collect.safety import DAMPING_KD, STATE_AGE, STILL_SPEED
 
 LEAST, STILL, MOST = 1.0, 0.5, 10.0
 """Damping lasts at least this long, and until the robot has been still this long, at most this long: at kd 5 a thigh

@@ -93,6 +93,11 @@ def clock_of_ours(s: Survey) -> str | None:
     return None if s.synchronised else "this computer's clock is not synchronised"
 
 
+def guard(s: Survey) -> str | None:
+    """The guard was heard damping."""
+    return s.guard or None
+
+
 def hanging(s: Survey) -> str | None:
     """The operator says that the robot hangs; a virtual one on loopback and a simulator need no operator."""
     if s.interface == LOOPBACK or s.simulator or s.answer == HANGING:

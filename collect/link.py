@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cyclonedds.builtin import BuiltinDataReader, BuiltinTopicDcpsParticipant, BuiltinTopicDcpsPublication
-from cyclonedds.core import DDSException, InstanceState, ReadCondition, SampleState, ViewState, WaitSet
+from cyclonedds.core import DDSException, GuardCondition, InstanceState, ReadCondition, SampleState, ViewState, WaitSet
 from cyclonedds.domain import Domain, DomainParticipant
 from cyclonedds.internal import InvalidSample
 from cyclonedds.pub import DataWriter
@@ -175,10 +175,19 @@ class Inbox:
         self.reader = link.reader(topic, message, qos)
         self._any = ReadCondition(self.reader, ViewState.Any | InstanceState.Any | SampleState.Any)
         self._waitset = WaitSet(link.participant)
+        self._bell = GuardCondition(link.participant)
         self._waitset.attach(self._any)
+        self._waitset.attach(self._bell)
 
     def take(self, timeout: float = 0.0) -> list[Any]:
-        """Messages received, oldest first; waits up to `timeout` [s] for the first one."""
+        """Messages received, oldest first; waits up to `timeout` [s] for the first one, or for `ring`."""
         if timeout > 0.0 and not self._any.triggered:
             self._waitset.wait(duration(seconds=timeout))
-        return [sample for sample in self.reader.take(N=64) if not isinstance(sample, InvalidSample)]
+        taken = [sample for sample in self.reader.take(N=64) if not isinstance(sample, InvalidSample)]
+        if not taken and timeout > 0.0:
+            self._bell.set(False)
+        return taken
+
+    def ring(self) -> None:
+        """End the wait of another thread's `take`."""
+        self._bell.set(True)

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collect.joints import JOINTS, LOWER, N_JOINTS, NAMES, UPPER
+from collect.limits import DAMPING_KD, STILL_SPEED, STOP_MARGIN, STOP_TIME
 from collect.link import LOWCMD, OTHERS_COMMANDS_QOS, Inbox, Link
 from collect.messages import LowCmd, crc32
 from collect.pace import PERIOD
-from collect.safety import DAMPING_KD, STILL_SPEED, STOP_MARGIN, STOP_TIME
 from collect.silence import NOTHING, Reaction, reaction
 from collect.stand import KD, KP, Stand
 

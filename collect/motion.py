@@ -18,23 +18,24 @@ from collect import damping, recording, sealing
 from collect.acceptance import Acceptance, demand
 from collect.control import Control
 from collect.errors import UserError
-from collect.heartbeat import Heartbeat, Phase
+from collect.handshake import hear_guard, hear_guard_damp
+from collect.heartbeat import Heartbeat
 from collect.interrupts import SIGNALS, answered
 from collect.journal import SUFFIX, Journal
-from collect.link import LOWCMD, OTHERS_COMMANDS_QOS, Inbox, Link, default_domain
+from collect.limits import MAX_LATE, OVERRUN
+from collect.link import Link, default_domain
 from collect.live import live_line, say
-from collect.messages import LowCmd
 from collect.pace import PERIOD
 from collect.plan import Plan
 from collect.preflight import Robot, preflight
 from collect.program import Program, compose
 from collect.realtime import CONTROL, realtime
-from collect.safety import CHECKS, OVERRUN
+from collect.safety import IN_MOTION, advice
 
 SPARE = round((OVERRUN + 1.0) / PERIOD)
 """Rows of the journal beyond the program: more than L20 lets a session have."""
-GUARD_ANSWERS = 3.0
-"""How long the guard may take to be heard [s]."""
+MOST_JITTER = 0.015
+"""What the operator may accept of a computer that is held up now and then; the guard fires at 20 ms [s]."""
 STOPPED, OPERATOR, NOT_STILL = 3, 4, 6
 """Exit codes: stopped by a check, by the operator, robot not seen still."""
 SIMULATOR = "simulator"
@@ -52,6 +53,16 @@ class Options:
     peer: str = "robot"
     session: str | None = None
     acceptance: Path = Path("robot.yaml")
+    accept_jitter: float = MAX_LATE
+    """How late the loop may be before the session stops, up to `MOST_JITTER` [s]."""
+
+    def __post_init__(self) -> None:
+        if not MAX_LATE <= self.accept_jitter <= MOST_JITTER:
+            raise UserError(
+                f"a lateness of {self.accept_jitter * 1e3:g} ms cannot be accepted",
+                where=f"--accept-jitter {self.accept_jitter:g}",
+                fix=f"choose {MAX_LATE:g} to {MOST_JITTER:g} seconds, or a quieter computer",
+            )
 
     @property
     def where(self) -> str:
@@ -84,7 +95,9 @@ def move(plan: Plan, options: Options, target: Path, page: Heartbeat, *, accepte
         link = Link(options.interface, options.number)
         others = hear_guard(link, page, options.where)
         simulator = options.peer == SIMULATOR
-        robot = preflight(link, options.where, simulator=simulator)
+        stops = accepted.range() if accepted is not None else None
+        late = options.accept_jitter
+        robot = preflight(link, options.where, simulator=simulator, stops=stops, max_late=late)
         if accepted is not None:
             demand(accepted, robot.identity, str(options.acceptance))
         _introduce(robot)
@@ -94,7 +107,8 @@ def move(plan: Plan, options: Options, target: Path, page: Heartbeat, *, accepte
         segments = [segment.decode() for segment in plan.segments["name"]]
         journal = Journal(target.with_suffix(SUFFIX), len(program) + SPARE, header)
         control = Control(link, journal, program, page, others, rate=robot.rate, missing=robot.missing)
-        if accepted is not None and (stops := accepted.range()) is not None:
+        control.watch.max_late = late
+        if stops is not None:
             control.watch.low[:], control.watch.high[:] = stops
         return _follow(control, journal, program, segments)
 
@@ -128,38 +142,13 @@ def _follow(control: Control, journal: Journal, program: Program, segments: list
             f"STOP {reason}. Damping sent {control.damped_after * 1e3:.1f} ms after that was seen. {seen} "
             f"Data: {rows} rows, complete to t = {rows * PERIOD:.1f} s."
         )
+        if what := advice(code):
+            say(f"What to do: {what}.")
     elif not still:
         say(seen)
     if not still:
         return NOT_STILL
     return 0 if reason is None else OPERATOR if code in ("S2", "S4") else STOPPED
-
-
-def hear_guard(link: Link, page: Heartbeat, where: str) -> Inbox:
-    """Get to know the guard, so that it is not taken for a second commander."""
-    deadline = time.monotonic() + GUARD_ANSWERS
-    while not page.guard:
-        if time.monotonic() > deadline:
-            raise UserError("P14 the guard did not start", where=where, fix="start the session again")
-        time.sleep(0.01)
-    link.friends.add(page.guard)
-    return Inbox(link, LOWCMD, LowCmd, OTHERS_COMMANDS_QOS)
-
-
-def hear_guard_damp(others: Inbox, page: Heartbeat, where: str) -> None:
-    """See a damping frame of the guard's on the wire."""
-    others.take()
-    page.phase = Phase.TEST
-    heard = others.take(GUARD_ANSWERS)
-    page.phase = Phase.IDLE
-    if not heard:
-        raise UserError(
-            f"P14 the guard's damping was not seen on rt/lowcmd within {GUARD_ANSWERS:.0f} s",
-            where=where,
-            fix="check the interface and the firewall, and start the session again",
-        )
-    time.sleep(0.05)
-    others.take()
 
 
 def _introduce(robot: Robot) -> None:
@@ -188,7 +177,8 @@ def _header(plan: Plan, options: Options, robot: Robot, name: str, first: bool) 
             "released": robot.released,
             "realtime": first,
             "self_test_late_ms": robot.late * 1e3,
-            "checks": json.dumps([f"{check.code}: {check.trigger}" for check in CHECKS]),
+            "accepted_late_ms": options.accept_jitter * 1e3,
+            "checks": json.dumps([f"{check.code}: {check.trigger}" for check in IN_MOTION]),
         },
     }
 

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collect.joints import N_JOINTS
+from collect.limits import SECOND
 from collect.messages import crc32
 from collect.pace import Recent
-from collect.safety import SECOND, Watch, usable
+from collect.watch import Watch, usable
 
 _SERVO_AFTER = SECOND // 4
 """Servo mode is reported a little after the first command [rows]."""

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from collect import damping
 from collect.joints import N_JOINTS
+from collect.limits import DAMPING_KD
 from collect.link import LOWCMD, LOWSTATE, OTHERS_COMMANDS_QOS, Inbox, Link
 from collect.live import say
 from collect.messages import LowCmd, LowState, crc32
 from collect.realtime import GUARD, realtime
-from collect.safety import DAMPING_KD
 
 SILENCE = 0.05
 """Commands come every 2 ms; a PC that is only late is stopped by its own checks before this [s]."""

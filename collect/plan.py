@@ -18,7 +18,7 @@ from collect.channels import SEGMENT, empty_segments
 from collect.errors import UserError
 from collect.excitation import MAX_DURATION, MAX_KD, MAX_KP, MIN_KD, Segment
 from collect.joints import HANG, LOWER, N_JOINTS, NAMES, TORQUE, UPPER, spread
-from collect.safety import MAX_SPEED, STOP_MARGIN, STOP_TIME
+from collect.limits import MAX_SPEED, STOP_MARGIN, STOP_TIME
 
 RATE = 500.0
 """Rows of a plan per second: a Go2 publishes and takes commands at this rate [Hz]."""

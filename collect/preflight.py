@@ -1,6 +1,6 @@
 """Before anything moves: is this the robot we think it is, alive, hung, cool and ours alone?
 
-The preflight measures, stage by stage, and refuses by the first check of `readiness.CHECKS` that trips.
+The preflight measures, stage by stage, and refuses by the first check of `safety.CHECKS` that trips.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ from collect import computer, damping, sealing
 from collect.acceptance import Identity
 from collect.errors import UserError
 from collect.host_verdicts import HANGING
-from collect.joints import N_JOINTS
+from collect.joints import LOWER, N_JOINTS, UPPER
+from collect.limits import MAX_LATE
 from collect.link import LOOPBACK, LOWCMD, LOWSTATE, OTHERS_COMMANDS_QOS, Inbox, Link
 from collect.messages import SERVO, LowCmd, LowState, crc32
 from collect.plan import RATE
-from collect.readiness import HICCUPS, Stage, tripped
 from collect.robot_verdicts import FIRST_STATE, RATE_RANGE, frozen
+from collect.safety import HICCUPS, Stage, found, refuse
 from collect.survey import Survey
 from collect.switcher import PATIENCE, MotionSwitcher
 
@@ -36,6 +37,10 @@ LISTEN = 1.0
 """How long states and foreign commands are watched before anything is sent [s]."""
 DAMPED = 1.0
 """How long they are watched on while the robot is damped, to see that the loop keeps time and the motors obey [s]."""
+
+A_SIMULATORS_CHANCE = 1.0
+"""How long a motion service has to show that a simulator is a robot; on loopback it answers within 0.2 s [s]."""
+_NO_SERVICE = frozenset({"service"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +89,7 @@ def check_computer(interface: str, target: Path, rows: int, *, simulator: bool) 
         versions=sealing.versions(),
         synchronised=computer.clock_is_synchronised(),
     )
-    return _refuse(survey, str(target), "computer")
+    return refuse(survey, str(target), "computer")
 
 
 @contextmanager
@@ -95,7 +100,7 @@ def claim(interface: str, domain: int) -> Iterator[None]:
         UserError: when there is one already.
     """
     with computer.alone(interface, domain) as rival:
-        _refuse(Survey(rival=rival), f"interface {interface}, domain {domain}", "claim")
+        refuse(Survey(rival=rival), f"interface {interface}, domain {domain}", "claim")
         yield
 
 
@@ -113,7 +118,7 @@ def confirm_hanging(interface: str, *, simulator: bool) -> None:
         )
         sys.stderr.flush()
         answer = sys.stdin.readline().strip() if sys.stdin else ""  # None where standard input is closed
-    _refuse(Survey(interface=interface, simulator=simulator, answer=answer), "standard input", "operator")
+    refuse(Survey(interface=interface, simulator=simulator, answer=answer), "standard input", "operator")
 
 
 def preflight(
@@ -121,6 +126,8 @@ def preflight(
     where: str,
     *,
     simulator: bool,
+    stops: tuple[NDArray[Any], NDArray[Any]] | None = None,
+    max_late: float = MAX_LATE,
     listen: float = LISTEN,
     damped: float = DAMPED,
     patience: float = PATIENCE,
@@ -131,6 +138,8 @@ def preflight(
         link: the participant.
         where: interface and domain, for messages.
         simulator: the peer is an incomplete simulator: what it lacks is reported instead of refused.
+        stops: measured mechanical stops, lower and upper, each of shape (12,); the URDF's range without [rad].
+        max_late: how late the loop may be in its self-test [s].
         listen: how long to watch, at least `robot_verdicts.FREEZE` [s].
         damped: how long to damp, more than `robot_verdicts.SETTLED` [s].
         patience: between two releases of the motion service [s].
@@ -139,11 +148,13 @@ def preflight(
         UserError: with the first reason not to move.
     """
     states, commands = Inbox(link, LOWSTATE, LowState), Inbox(link, LOWCMD, LowCmd, OTHERS_COMMANDS_QOS)
-    survey = Survey(simulator=simulator, first_state=_first_state(states))
-    _refuse(survey, where, "contact")
+    low, high = stops or (LOWER, UPPER)
+    survey = Survey(simulator=simulator, first_state=_first_state(states), low=low, high=high, max_late=max_late)
+    refuse(survey, where, "contact")
+    switcher = MotionSwitcher(link, where)
+    survey = _expose(survey, switcher) if simulator else _release(survey, switcher, patience)
+    refuse(survey, where, "service", missing=_NO_SERVICE if simulator else frozenset())
     if not simulator:
-        survey = _release(survey, MotionSwitcher(link, where), patience)
-        _refuse(survey, where, "service")
         time.sleep(0.05)  # its last commands are on their way
         commands.take()
     look = partial(_listen, survey, link, states, commands, listen)
@@ -164,20 +175,6 @@ def preflight(
     )
 
 
-def _refuse(survey: Survey, where: str, *stages: Stage, missing: frozenset[str] = frozenset()) -> list[str]:
-    """Refuse by the first check of these stages that trips; what is not worth that as notes.
-
-    Raises:
-        UserError: its text begins with the check's code.
-    """
-    notes = []
-    for check, measured in tripped(survey, *stages, missing=missing):
-        if check.reaction == "refuse":
-            raise UserError(f"{check.code} {measured}", where=where, fix=check.fix)
-        notes.append(f"note {check.code}: {measured}; {check.fix}")
-    return notes
-
-
 def _judged(survey: Survey, look: Callable[[], Survey], where: str, *stages: Stage, missing: frozenset[str]) -> Survey:
     """The survey that the robot is judged by: a second look where the first showed nothing but a hiccup.
 
@@ -186,10 +183,10 @@ def _judged(survey: Survey, look: Callable[[], Survey], where: str, *stages: Sta
     """
     for first in (True, False):
         survey = replace(survey, intact=survey.intact | ("crc" in missing))
-        trips = {check.name for check, _ in tripped(survey, *stages, missing=missing)}
+        trips = {check.name for check, _ in found(survey, *stages, missing=missing)}
         if first and trips and trips <= HICCUPS:
             survey = look()
-    _refuse(survey, where, *stages, missing=missing)
+    refuse(survey, where, *stages, missing=missing)
     return survey
 
 
@@ -202,11 +199,16 @@ def _first_state(states: Inbox) -> float:
     return np.inf
 
 
+def _expose(survey: Survey, switcher: MotionSwitcher) -> Survey:
+    answers = switcher.answers(A_SIMULATORS_CHANCE)
+    return replace(survey, impostor="a motion service answers as a robot's does" if answers else "")
+
+
 def _release(survey: Survey, switcher: MotionSwitcher, patience: float) -> Survey:
     try:
-        return replace(survey, release=switcher.release(patience))
+        return replace(survey, release=switcher.release(patience), impostor="")
     except UserError as error:
-        return replace(survey, trouble=error.what)
+        return replace(survey, trouble=error.what, impostor="")
 
 
 def _listen(
@@ -259,7 +261,7 @@ def _damp(survey: Survey, link: Link, states: Inbox, commands: Inbox, seconds: f
 def _missing(survey: Survey) -> frozenset[str]:
     """What a simulator leaves out, seen in what it sent."""
     if not len(survey.states):
-        return frozenset({"service"})
+        return _NO_SERVICE
     newest = survey.states[-1]
     absent = {
         "tick": newest["tick"] == survey.states[0]["tick"],

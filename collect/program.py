@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collect.joints import LOWER, N_JOINTS, UPPER
+from collect.limits import DAMPING_KD
 from collect.plan import RANGE_MARGIN, RATE, Plan
-from collect.safety import DAMPING_KD
 
 ARMED = 0.5
 """Damping before the ramp: the motors enter servo mode and the loop shows that it keeps time [s]."""

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from collect.joints import LOWER, N_JOINTS, NAMES, UPPER
+from collect.joints import N_JOINTS, NAMES
+from collect.limits import HOT_START, REST_TOLERANCE
 from collect.messages import SERVO
-from collect.safety import HOT_START, MAX_LATE, REST_TOLERANCE, usable
 from collect.survey import Survey
+from collect.watch import usable
 
 FIRST_STATE = 3.0
 """How long the robot may take to be heard [s]."""
@@ -80,6 +81,11 @@ def service(s: Survey) -> str | None:
         return None
     code = f"last code {s.release.code}"
     return f"motion service {s.release.active!r} still active after {s.release.tries} releases ({code})"
+
+
+def impostor(s: Survey) -> str | None:
+    """What is said to be a simulator has no motion service, as a robot has."""
+    return s.impostor or None
 
 
 def rate(s: Survey) -> str | None:
@@ -162,7 +168,7 @@ def joints(s: Survey) -> str | None:
 def posture(s: Survey) -> str | None:
     """Every joint is in its range; real calves rest at −2.81 rad, beyond the URDF's −2.72."""
     q = s.newest["motor_state"]["q"][:N_JOINTS]
-    low, high = LOWER - REST_TOLERANCE, UPPER + REST_TOLERANCE
+    low, high = s.low - REST_TOLERANCE, s.high + REST_TOLERANCE
     ok = (q >= low) & (q <= high)
     joint = int(np.argmin(ok))
     return _worst(q, ok, f"at {{:.2f}} rad ({low[joint]:.2f} to {high[joint]:.2f})")
@@ -229,9 +235,9 @@ def late(s: Survey) -> str | None:
     """The loop keeps time; judged by states that were answered with damping, on the grid of `Survey.lateness`."""
     late_ones = s.lateness
     worst, share = float(late_ones.max()), float(np.mean(~(late_ones <= LATE)))
-    if worst <= MAX_LATE and share <= MAX_LATE_SHARE:
+    if worst <= s.max_late and share <= MAX_LATE_SHARE:
         return None
     return (
-        f"loop self-test: worst {worst * 1e3:.1f} ms late ({MAX_LATE * 1e3:.0f}), "
+        f"loop self-test: worst {worst * 1e3:.1f} ms late ({s.max_late * 1e3:.0f}), "
         f"{share:.1%} of ticks over {LATE * 1e3:.0f} ms ({MAX_LATE_SHARE:.0%})"
     )

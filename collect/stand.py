@@ -20,6 +20,7 @@ from collect.control import IMPATIENT, LISTEN, StopError, permitted
 from collect.heartbeat import Heartbeat, Phase
 from collect.interrupts import SIGNALS
 from collect.joints import N_JOINTS
+from collect.limits import DAMPING_KD
 from collect.link import LOWCMD, LOWSTATE, OTHERS_COMMANDS_QOS, Inbox, Link
 from collect.lookout import Lookout
 from collect.messages import CommandFrame, LowCmd, LowState
@@ -27,7 +28,7 @@ from collect.observer import Observer
 from collect.pace import PERIOD, Pace
 from collect.plan import RATE
 from collect.program import RAMP_SPEED, glide
-from collect.safety import CHECKS, DAMPING_KD, tripped
+from collect.safety import IN_MOTION, tripped
 
 KP, KD = 10.0, 0.5
 """Gains of the joint that is moved; acceptance never asks for more [Nm/rad], [Nm·s/rad]."""
@@ -61,8 +62,9 @@ class Stand:
             others: of rt/lowcmd, without what this process and the guard's test sent.
         """
         self._page = page
-        self._lookout = Lookout(link, page, others or Inbox(link, LOWCMD, LowCmd, OTHERS_COMMANDS_QOS))
         self._states = Inbox(link, LOWSTATE, LowState)
+        others = others or Inbox(link, LOWCMD, LowCmd, OTHERS_COMMANDS_QOS)
+        self._lookout = Lookout(link, page, others, self._states)
         self._writer = link.writer(LOWCMD, LowCmd)
         self.frame = CommandFrame()
         """What is sent: measurements write into it."""
@@ -88,7 +90,7 @@ class Stand:
         Raises:
             StopError: when a check trips or the operator interrupts; the robot has been damped.
         """
-        self._checks = tuple(c for c in CHECKS if c.code not in without and c.reaction == "damp")
+        self._checks = tuple(c for c in IN_MOTION if c.code not in without and c.reaction == "damp")
         self._observer = Observer(frozenset())
         self._pace = Pace(RATE, clock=True)
         self._stop, self._signals = None, 0

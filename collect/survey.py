@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collect.computer import Disk, Interface
-from collect.joints import N_JOINTS
+from collect.joints import LOWER, N_JOINTS, UPPER
+from collect.limits import MAX_LATE
 from collect.messages import LowState
 from collect.switcher import Release
 
@@ -41,6 +42,10 @@ class Survey:
     release: Release | None = None
     trouble: str = ""
     """What the motion service did instead of answering."""
+    impostor: str = "nobody asked whether the simulator has a motion service"
+    """Why it cannot be one, empty when it can or is said to be a robot."""
+    guard: str = "nobody asked the guard"
+    """What is wrong with it, empty when it was heard."""
 
     listened: tuple[float, float] = (np.nan, np.nan)
     """When listening to the robot began and ended [s]."""
@@ -54,6 +59,12 @@ class Survey:
     """Commands of others on rt/lowcmd [1/s]."""
     commander: str = ""
     """Who sent the newest of them."""
+    low: NDArray[np.float64] = field(default_factory=lambda: LOWER)
+    """Where each joint's range ends: the URDF's, or measured mechanical stops, shape (12,) [rad]."""
+    high: NDArray[np.float64] = field(default_factory=lambda: UPPER)
+    """Likewise at the other end [rad]."""
+    max_late: float = MAX_LATE
+    """How late a state may be taken [s]."""
 
     @property
     def motors(self) -> NDArray[Any]:

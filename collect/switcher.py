@@ -84,13 +84,21 @@ class MotionSwitcher:
                 time.sleep(0.1)
         return Release(released, active, tries, code)
 
-    def _call(self, api: int) -> tuple[int, str]:
+    def answers(self, within: float) -> bool:
+        """Whether there is such a service at all: it answers within so long [s]."""
+        try:
+            self._call(CHECK_MODE, within)
+        except UserError:
+            return False
+        return True
+
+    def _call(self, api: int, timeout: float = CALL_TIMEOUT) -> tuple[int, str]:
         """One call: status code and data of its answer.
 
         A question is asked again until it is answered: the service may hear it before it has discovered who asks, and
         answer to nobody. A release is asked for once; by then an answer has come.
         """
-        deadline = time.monotonic() + CALL_TIMEOUT
+        deadline = time.monotonic() + timeout
         identity = time.monotonic_ns()
         message = request(identity, api, "{}")
         again = 0.0
@@ -101,7 +109,7 @@ class MotionSwitcher:
             for answer in self._answers.take(0.02):
                 if answer.header.identity.id == identity:
                     return answer.header.status.code, str(answer.data)
-        raise self._trouble(f"did not answer within {CALL_TIMEOUT:.0f} s")
+        raise self._trouble(f"did not answer within {timeout:.0f} s")
 
     def _trouble(self, what: str) -> UserError:
         return UserError(

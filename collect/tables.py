@@ -8,11 +8,11 @@ from rich.console import Group, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
-from collect import readiness, safety
 from collect.forecast import allowed, forecast
 from collect.joints import KINDS
 from collect.plan import MARGIN, Plan
 from collect.quality import Quality
+from collect.safety import CHECKS
 from collect.verdict import COLORS, Verdict
 
 
@@ -60,10 +60,9 @@ def checks_tables() -> tuple[Table, Table]:
     before, during = (
         Table("code", "trigger", "reaction", "needs", title=title) for title in ("before motion", "in motion")
     )
-    for first in readiness.CHECKS:
-        before.add_row(first.code, first.trigger, first.reaction, first.needs)
-    for item in safety.CHECKS:
-        during.add_row(item.code, item.trigger, item.reaction, item.needs)
+    for check in CHECKS:
+        table = during if check.stage == "motion" else before
+        table.add_row(check.code, check.trigger, check.reaction, check.needs)
     return before, during
 
 

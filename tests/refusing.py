@@ -14,8 +14,9 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
-from collect import computer, preflight, sealing
+from collect import computer, handshake, preflight, sealing
 from collect.errors import exit_on_user_error
+from collect.heartbeat import Heartbeat
 from collect.link import Link
 from collect.realtime import CONTROL, realtime
 
@@ -85,6 +86,16 @@ def robot(domain: int, simulator: bool = False, whole: bool = False) -> Mapping[
         "silent_writers": found.silent_writers,
         "late": found.late,
     }
+
+
+def unguarded(domain: int, there: bool) -> None:
+    """Control's search for its guard, which has not started or is `there` and not heard."""
+    handshake.GUARD_ANSWERS = 0.5
+    page, where = Heartbeat(), f"interface lo, domain {domain}"
+    link = Link("lo", domain)
+    if there:
+        page.guard = link.guid
+    handshake.hear_guard_damp(handshake.hear_guard(link, page, where), page, where)
 
 
 def alone(domain: int) -> Mapping[str, Any]:

@@ -33,6 +33,8 @@ def healthy(**changes) -> Survey:
         "answer": "HANGING",
         "first_state": 0.2,
         "release": Release("normal", "", 1, 0),
+        "impostor": "",
+        "guard": "",
         "listened": (100.0, 101.0),
         "times": 100.001 + 0.002 * np.arange(N),
         "states": states,

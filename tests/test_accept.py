@@ -22,8 +22,8 @@ from collect.control import StopError
 from collect.errors import UserError
 from collect.heartbeat import Heartbeat
 from collect.joints import LOWER, NAMES, UPPER
+from collect.limits import DAMPING_KD
 from collect.link import Link
-from collect.safety import DAMPING_KD
 from collect.silence import reaction
 from collect.stand import Stand
 from collect.switcher import MotionSwitcher

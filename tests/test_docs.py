@@ -1,4 +1,4 @@
-"""docs/checks.md is the tables of checks themselves; `python tests/test_docs.py` writes it anew."""
+"""docs/checks.md is the table of checks itself; `python tests/test_docs.py` writes it anew."""
 
 from __future__ import annotations
 
@@ -8,35 +8,36 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from collect import readiness, safety  # noqa: E402
+from collect.safety import CHECKS as TABLE  # noqa: E402
+from collect.safety import IN_MOTION  # noqa: E402
 
 CHECKS = ROOT / "docs" / "checks.md"
 
 
 def checks() -> str:
-    """Both tables as Markdown."""
+    """The table as Markdown, in its two halves."""
     text = (
-        "# What refuses a session and what stops it\n\nThe tables that the collector evaluates "
-        "(`python -m collect check --list`), in their order.\n\n"
+        "# What refuses a session and what stops it\n\nThe table that the collector evaluates "
+        "(`python -m collect check --list`), in its order.\n\n"
         "## Before anything moves\n\nA refusal is `error: CODE what was measured`, where, and how to fix it; exit "
-        "code 2. A note is told and nothing else. Last of all a damping frame of the guard's must be seen on the wire "
-        "(P14).\n\n| code | looks at | when | reaction | what to do |\n|---|---|---|---|---|\n"
+        "code 2. A note is told and nothing else.\n\n"
+        "| code | looks at | when | reaction | what to do |\n|---|---|---|---|---|\n"
     )
-    for check in readiness.CHECKS:
+    for check in (check for check in TABLE if check.stage != "motion"):
         text += f"| {check.code} | {check.subject} | {check.trigger} | {check.reaction} | {check.fix} |\n".replace(
             "`|`", "or"
         )
     text += (
         "\n## While the robot moves\n\nA stop is `STOP CODE what was measured (limit: …)`, exit code 3 (operator: 4). "
         "`damp`: damping at once, latched, until the robot is seen still. `return`: home along a ramp first.\n\n"
-        "| code | when | reaction | needs |\n|---|---|---|---|\n"
+        "| code | looks at | when | reaction | needs | what to do |\n|---|---|---|---|---|---|\n"
     )
-    for stop in safety.CHECKS:
-        text += f"| {stop.code} | {stop.trigger} | {stop.reaction} | {stop.needs} |\n"
+    for stop in IN_MOTION:
+        text += f"| {stop.code} | {stop.subject} | {stop.trigger} | {stop.reaction} | {stop.needs} | {stop.fix} |\n"
     return text
 
 
-def test_the_documentation_prints_the_tables():
+def test_the_documentation_prints_the_table():
     """Word for word."""
     assert CHECKS.read_text() == checks(), "run python tests/test_docs.py"
 

@@ -18,7 +18,7 @@ from conftest import ROOT
 from collect import preflight, robot_verdicts, switcher
 from collect.joints import NAMES
 from collect.link import free_domain
-from collect.readiness import CHECKS
+from collect.safety import CHECKS
 from collect.virtual import wire
 
 # A machine that stands still for 10 ms is no machine to move a robot with, and says so.
@@ -234,10 +234,24 @@ def test_a_simulator_may_be_incomplete(go2, tmp_path):
     assert child.wait() == 0, child.text
     assert child.found["missing"] == ["battery", "crc", "noise", "rate", "service", "temperature", "tick"]
     assert 150.0 < child.found["rate"] < 300.0
-    go2.fault("well", "set FR_calf.q -2.95 60")
+    go2.fault("well", "set FR_calf.q -2.95 60", "mute 60")
     child = refusing.start(tmp_path, refusing.robot, go2.domain, True)
     assert child.wait() == 2
     assert "P8 FR_calf" in child.text
+
+
+@covers("P5 simulator")
+@pytest.mark.usefixtures("nothing_stiff")
+def test_a_robot_that_is_called_a_simulator_is_refused(go2, refused, tmp_path):
+    """`--peer simulator` asks nobody whether it hangs and leaves checks out: not what a robot is moved with."""
+    refused(refusing.start(tmp_path, refusing.robot, go2.domain, True), "P5 simulator", "a motion service answers")
+
+
+@covers("P14 guard")
+@pytest.mark.parametrize(("there", "words"), [(False, "the guard did not start"), (True, "damping was not seen")])
+def test_without_its_guard_control_refuses(there, words, go2, refused, tmp_path):
+    """It never started, or nothing of what it sends arrives."""
+    refused(refusing.start(tmp_path, refusing.unguarded, go2.domain, there), "P14 guard", words)
 
 
 class TestSecondCommander:
@@ -479,4 +493,5 @@ look("<r>")
 
 def test_every_check_has_a_fault():
     """A check without an injected fault would be a claim."""
-    assert {check.name for check in CHECKS} == COVERED
+    before = {check.name for check in CHECKS if check.stage != "motion"}
+    assert before == COVERED | {"P11 plan", "P12 config"}  # test_plan.py, test_config.py

