@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 import pytest
-from disturbed import disturbed, plan, promise
+from disturbed import disturbed, plan, promise, standstill
 from oracle import is_stiff
 from promises import FULL
 
@@ -138,7 +138,7 @@ def test_a_fault_at_the_robot_stops_the_session(code, lines, bound, disturbed, p
     session = disturbed(after=1.2)
     event = session.fault(*lines)
     exits = (3, 6) if code in ("L2", "L3", "L4", "L6", "L7", "L11") else (3,)
-    promise(code, "; ".join(lines), bound, stopped(session, code, event, exits=exits))
+    promise(code, "; ".join(lines), bound, stopped(session, code, event, exits=exits), event)
 
 
 @pytest.mark.parametrize(("code", "module", "change"), _first_of_each(INSIDE), ids=lambda value: str(value)[:40])
@@ -146,7 +146,8 @@ def test_a_fault_inside_stops_the_session(code, module, change, disturbed, promi
     noted = tmp_path / "event"
     session = disturbed(patch=HELPERS.replace("{event}", str(noted)) + FAULT.format(module=module, code=change))
     session.wait()
-    promise(code, change.split("=")[-1].strip(), 0.004, stopped(session, code, float(noted.read_text())))
+    event = float(noted.read_text())
+    promise(code, change.split("=")[-1].strip(), 0.004, stopped(session, code, event), event)
 
 
 def test_a_joint_that_is_held_fast_stops_the_session(disturbed, promise):
@@ -158,14 +159,14 @@ def test_a_joint_that_is_held_fast_stops_the_session(disturbed, promise):
     stopped(session, "L8", event)
     sealed = recording.read(session.recording)
     blocked = abs(sealed.q_target[:, 1] - sealed.q[:, 1]) > 0.35
-    promise("L8", "stick FR_thigh", 0.105, np.count_nonzero(blocked) * 0.002)
+    promise("L8", "stick FR_thigh", 0.105, np.count_nonzero(blocked) * 0.002, event)
 
 
 def test_a_warm_motor_goes_home_first(disturbed, promise):
     """L9: at 75 °C along a ramp to where it began, in three seconds, then damping."""
     session = disturbed(before=("set RL_hip.temperature 57 60",), after=1.0)
     event = session.fault("ramp RL_hip.temperature 2 60") + (75.0 - 57.0) / 2.0
-    promise("L9", "ramp to 75 °C", 3.1, stopped(session, "L9", event))
+    promise("L9", "ramp to 75 °C", 3.1, stopped(session, "L9", event), event)
     assert "went home" in session.errors
     assert returned(session)
 

@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 import pytest
 from conftest import ROOT, children, verb
-from disturbed import KILLS, SLACK, disturbed, plan, promise
+from disturbed import KILLS, SLACK, disturbed, plan, promise, standstill
 from oracle import is_stiff
 from promises import FULL
 
@@ -76,7 +76,7 @@ def test_s5_control_is_killed(silence, moment, disturbed, promise, tmp_path):
         q = file["rows"]["q"]
     assert (q > LOWER - 0.09).all()
     assert (q < UPPER + 0.09).all()
-    promise("S5", f"SIGKILL of control, {silence}", 0.010, session.oracle.damping_delay(event))
+    promise("S5", f"SIGKILL of control, {silence}", 0.010, session.oracle.damping_delay(event), event)
 
 
 CRASHES = {
@@ -107,7 +107,8 @@ m.Pace.advance = crash
     event = float(noted.read_text())
     assert session.oracle.stiff_after_damping(event) == 0
     assert session.oracle.ends_in_damping()
-    promise("S5", f"control crashes: {crash}", 0.010 if "code" in crash else 0.1, session.oracle.damping_delay(event))
+    bound = 0.010 if "code" in crash else 0.1
+    promise("S5", f"control crashes: {crash}", bound, session.oracle.damping_delay(event), event)
 
 
 @pytest.mark.parametrize(("silence", "moment"), KILLED)
@@ -126,13 +127,13 @@ def test_s6_control_hangs(silence, moment, disturbed, promise):
     assert session.oracle.ends_in_damping()
     assert not left_running(control)
     assert len(recovered(session)) > 100
-    promise("S6", f"SIGSTOP of control, {silence}", 0.025, session.oracle.damping_delay(event))
+    promise("S6", f"SIGSTOP of control, {silence}", 0.025, session.oracle.damping_delay(event), event)
 
 
 def test_s7_the_guard_is_killed(disturbed, promise):
     """Control damps by itself; the journal is complete and is sealed by hand, for the guard would have sealed it.
 
-    The kernel takes 2 ms and more to take a process down before it says so: the bound is that of a signal, not one tick.
+    The kernel takes 2 ms and more to take a process down before it says so: the bound is that of a signal.
     """
     session = disturbed(after=1.0)
     control, event = session.control, time.monotonic()
@@ -148,7 +149,7 @@ def test_s7_the_guard_is_killed(disturbed, promise):
     assert session.oracle.ends_in_damping()
     assert len(recovered(session)) > 300
     assert recording.read(session.recording).attributes["stop_code"] == "S7"
-    promise("S7", "SIGKILL of the guard", 0.008, session.oracle.damping_delay(event))
+    promise("S7", "SIGKILL of the guard", 0.008, session.oracle.damping_delay(event), event)
 
 
 @pytest.mark.parametrize("silence", SILENCES if FULL else SILENCES[1:2])
@@ -167,7 +168,7 @@ def test_s8_everything_on_the_pc_dies_and_the_on_board_guard_damps(silence, doma
         time.sleep(3.0)
         assert session.oracle.stiff_after_damping(event) == 0
         assert session.oracle.ends_in_damping()
-        promise("S8", f"PC dies, on-board guard, {silence}", 0.055, session.oracle.damping_delay(event))
+        promise("S8", f"PC dies, on-board guard, {silence}", 0.055, session.oracle.damping_delay(event), event)
     finally:
         guard.send_signal(signal.SIGTERM)
         _, said = guard.communicate(timeout=10)
@@ -202,7 +203,7 @@ def test_s2_s4_a_signal_damps(number, disturbed, promise):
     assert session.oracle.stiff_after_damping(event) == 0
     assert session.oracle.damping_frames(event) >= 400
     assert recording.read(session.recording).attributes["stop_code"] == code
-    promise(code, number.name, 0.008, session.oracle.damping_delay(event))
+    promise(code, number.name, 0.008, session.oracle.damping_delay(event), event)
 
 
 @pytest.mark.parametrize("moment", [random.Random(k).uniform(0.3, 12.0) for k in range(max(KILLS // 3, 3))])
