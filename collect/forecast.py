@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from collect import config as config_file
 from collect.errors import UserError
 from collect.joints import BY_KIND, Kind
-from collect.plan import PLANNED_SPEED, PLANNED_TORQUE, RATE, Plan, PlanConfig, planned_range, tabulate
+from collect.plan import PLANNED_SPEED, PLANNED_TORQUE, RATE, Plan, planned_range
 
 
 @dataclass(frozen=True)
@@ -33,19 +31,18 @@ class Forecast:
     """Root mean square torque, which is what warms a motor; how fast it does is not published [Nm]."""
 
 
-def predicted(config: Path) -> Plan:
-    """The plan of a config with its predicted motion.
+def predicted(table: Plan, where: str) -> Plan:
+    """The plan with its predicted motion; `where` it came from is for the message.
 
     Raises:
-        UserError: for a config with mistakes, or where the rigid body cannot be simulated.
+        UserError: where the rigid body cannot be simulated.
     """
-    table = tabulate(config_file.load(config, PlanConfig))
     try:
         from collect.predict import predict
     except ImportError as error:
         raise UserError(
             f"planning simulates the rigid body and needs {error.name}",
-            where=str(config),
+            where=where,
             fix="pip install -c constraints.txt '.[sim]', or plan on a desk and run the plan file here",
         ) from error
     return predict(table)

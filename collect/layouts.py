@@ -136,6 +136,18 @@ def table(source: Path) -> Log:
     `tau_est_…`, `dq_target_…`, `tau_ff_…`, `kp_…`, `kd_…`, `command_age`. `q_target` is the command in
     force when the state was sampled.
     """
+    found = csv_columns(source)
+    _need(found, ("q", "q_target", "time"), source)
+    time = found.pop("time")
+    return Log("a CSV table", time - time[:1], **found)
+
+
+def csv_columns(source: Path) -> dict[str, Any]:
+    """What a CSV table holds, by the names of `table`: shape (N,), or (N, 12) where a name has a column for each joint.
+
+    Raises:
+        UserError: for a file that is not such a table, unknown columns, or some joints of twelve.
+    """
     lines = _lines(source)
     header = [name.strip() for name in lines[0].split(",")]
     names = ("q", "q_target", "dq", "tau_est", "dq_target", "tau_ff", "kp", "kd")
@@ -147,19 +159,14 @@ def table(source: Path) -> Log:
         fix = "name the columns time, q_0 … q_11, q_target_0 … (see `python -m collect convert --help`)"
         raise UserError(f"column {wrong[0]!r} is unknown or given twice", where=str(source), fix=fix)
     values = _numbers(lines[1:], len(header), source)
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = {name: values[:, header.index(name)] for name in ("time", "command_age") if name in header}
     for name in names:
         columns = [header.index(column) for j in range(N_JOINTS) if (column := f"{name}_{j}") in header]
         if columns and len(columns) != N_JOINTS:
             raise UserError(f"{name} has {len(columns)} columns, not 12", where=str(source), fix="give all or none")
         if columns:
             found[name] = values[:, columns]
-    _need(found, ("q", "q_target"), source)
-    _need(dict.fromkeys(header), ("time",), source)
-    if "command_age" in header:
-        found["command_age"] = values[:, header.index("command_age")]
-    time = values[:, header.index("time")]
-    return Log("a CSV table", time - time[:1], **found)
+    return found
 
 
 def _tensors(source: Path, safe: list[Any]) -> dict[str, Any]:
