@@ -117,9 +117,9 @@ def read(path: Path) -> Salvage:
         NothingLeftError: when neither of its two headers is whole.
         UserError: when it cannot be read or was written by another version.
     """
-    with _opened(path) as left:
+    with opened(path) as left:
         table = _on_disk(left)
-        intact = _intact(table, np.arange(1, len(table) + 1), left.salt)
+        intact = whole(table, np.arange(1, len(table) + 1), left.salt)
         fresh, noted = _in_memory(left)
         at = fresh["number"].astype(np.int64) - 1
         table[at], intact[at] = fresh, True
@@ -142,7 +142,7 @@ def interrupted(folder: Path) -> list[Interrupted]:
     found = []
     for path in sorted(folder.glob(f"*{SUFFIX}")):
         try:
-            with held(path), _opened(path) as left:
+            with held(path), opened(path) as left:
                 session, rate = str(left.header["session"]), float(left.header["rate"])
                 if os.path.lexists(folder / f"{session}.h5"):
                     continue  # sealed; what it lost has been told
@@ -160,13 +160,20 @@ def flag_gaps(rows: NDArray[Any]) -> NDArray[Any]:
 
 
 @dataclass(frozen=True)
-class _Opened:
+class Opened:
+    """A journal's file and what its header says."""
+
     file: int
+    """Its descriptor."""
     size: int
+    """Of the file [B]."""
     header: dict[str, Any]
+    """Of the session."""
     layout: Layout
     salt: int
+    """Begins the CRC of every row."""
     ring: Path
+    """Its rows in memory."""
 
 
 def _open(path: Path) -> int:
@@ -177,7 +184,13 @@ def _open(path: Path) -> int:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[_Opened]:
+def opened(path: Path) -> Iterator[Opened]:
+    """A journal's file, its header read and checked.
+
+    Raises:
+        NothingLeftError: when neither of its two headers is whole.
+        UserError: when it cannot be read or was written by another version.
+    """
     file = _open(path)
     try:
         size = os.fstat(file).st_size
@@ -190,7 +203,7 @@ def _opened(path: Path) -> Iterator[_Opened]:
         if meta["row"] != str(ROW.descr) or layout.size > MAX_BYTES or not re.fullmatch(r"go2-\w+\.ring", meta["ring"]):
             what = "the journal was written by another version of this program"
             raise UserError(what, where=str(path), fix="recover it with the version that wrote it")
-        yield _Opened(file, size, meta["header"], layout, salt_of(text), MEMORY / meta["ring"])
+        yield Opened(file, size, meta["header"], layout, salt_of(text), MEMORY / meta["ring"])
     except OSError as error:
         raise UserError(f"cannot read: {error}", where=str(path), fix="check the disk and your rights") from error
     finally:
@@ -210,7 +223,7 @@ def _text(file: int, magic: bytes, place: int, *, before: bool = False) -> bytes
     return text if len(text) == length and zlib.crc32(text) == checksum else None
 
 
-def _on_disk(left: _Opened) -> NDArray[Any]:
+def _on_disk(left: Opened) -> NDArray[Any]:
     """Every row there is room for, as the file has it; zeros where it has none."""
     table = np.zeros(left.layout.capacity, ROW)
     raw, done = memoryview(table.view(np.uint8)), 0
@@ -219,18 +232,18 @@ def _on_disk(left: _Opened) -> NDArray[Any]:
     return table
 
 
-def _count_on_disk(left: _Opened) -> int:
+def _count_on_disk(left: Opened) -> int:
     """The number of the last whole row, by bisection: rows are written in their order."""
     low, high = 0, left.layout.capacity
     while low < high:
         middle = (low + high) // 2
         raw = os.pread(left.file, ROW.itemsize, left.layout.rows + middle * ROW.itemsize)
         row = np.frombuffer(raw.ljust(ROW.itemsize, b"\0"), ROW)
-        low, high = (middle + 1, high) if _intact(row, np.array([middle + 1]), left.salt)[0] else (low, middle)
+        low, high = (middle + 1, high) if whole(row, np.array([middle + 1]), left.salt)[0] else (low, middle)
     return low
 
 
-def _in_memory(left: _Opened) -> tuple[NDArray[Any], bytes | None]:
+def _in_memory(left: Opened) -> tuple[NDArray[Any], bytes | None]:
     """The whole rows that are in memory, in no order, and the text of the outcome if one was noted."""
     try:
         file = os.open(left.ring, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -241,13 +254,13 @@ def _in_memory(left: _Opened) -> tuple[NDArray[Any], bytes | None]:
             return np.zeros(0, ROW), None
         raw = os.pread(file, os.fstat(file).st_size, PAGE + OUTCOME)
         rows = np.frombuffer(raw, ROW, len(raw) // ROW.itemsize)
-        whole = _intact(rows, rows["number"], left.salt) & (rows["number"] - 1 < left.layout.capacity)
-        return rows[whole], _text(file, OUTCOME_MAGIC, PAGE)
+        good = whole(rows, rows["number"], left.salt) & (rows["number"] - 1 < left.layout.capacity)
+        return rows[good], _text(file, OUTCOME_MAGIC, PAGE)
     finally:
         os.close(file)
 
 
-def _intact(rows: NDArray[Any], numbers: NDArray[Any], salt: int) -> NDArray[np.bool_]:
+def whole(rows: NDArray[Any], numbers: NDArray[Any], salt: int) -> NDArray[np.bool_]:
     """Which rows have these numbers, from 1, and the CRC that belongs to their content."""
     good = (rows["number"] == numbers) & (rows["number"] > 0)
     for k in np.flatnonzero(good):

@@ -129,9 +129,7 @@ def _write(made: Recording, target: Path, journal: Path) -> None:
 
 
 def _recording(left: Salvage, journal: Path) -> Recording:
-    header = left.header
-    undelivered = set(header.get("missing", []))
-    for name in undelivered & set(_FLOATS):
+    for name in set(left.header.get("missing", [])) & set(_FLOATS):
         left.rows[name] = np.nan
     whole = _finite(left.rows)
     rows = salvage.flag_gaps(left.rows[whole])
@@ -140,17 +138,29 @@ def _recording(left: Salvage, journal: Path) -> Recording:
             left.ring.unlink()  # nothing there either
         what = "no row can be recovered: none was logged, or all are damaged"
         raise NothingLeftError(what, where=str(journal), fix="delete it")
-    present = [name for name in CHANNELS if name in _FLOATS or name not in undelivered]
-    channels = {name: np.ascontiguousarray(rows[name]) for name in present}
-    channels["time"] = channels["time"] - channels["time"][0]
     ended = left.outcome or {"state": "recovered", "stop_code": ""}
     lost = _runs(np.union1d(left.lost, left.rows["number"][~whole]))
     own = {"journal": left.ring.stem, "rows_lost": json.dumps(lost), "journal_cut": left.cut}
+    return as_recording(left.header, rows, ended | own)
+
+
+def as_recording(header: dict[str, Any], rows: NDArray[Any], attributes: dict[str, Any]) -> Recording:
+    """Rows of a journal as a recording, whose time begins with the first.
+
+    Args:
+        header: the journal's.
+        rows: at least one, of dtype `journal.ROW`.
+        attributes: beside those of the header.
+    """
+    undelivered = set(header.get("missing", []))
+    present = [name for name in CHANNELS if name in _FLOATS or name not in undelivered]
+    channels = {name: np.ascontiguousarray(rows[name]) for name in present}
+    channels["time"] = channels["time"] - channels["time"][0]
     return Recording(
         session=header["session"],
         rate=header["rate"],
         segments=_segments(header, channels["segment"]),
-        attributes=header["attributes"] | ended | own,
+        attributes=header["attributes"] | attributes,
         **channels,
     )
 

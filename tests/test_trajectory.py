@@ -1,4 +1,4 @@
-"""A trajectory as a plan: what was commanded once, or what a policy asks, is played tick by tick and checked like a plan."""
+"""A trajectory as a plan: what was commanded once, or what a policy asks, is played tick by tick and checked."""
 
 import dataclasses
 

@@ -1,7 +1,7 @@
 """Each check and each means that keeps rows safe, taken away: (promise, file, text, replacement, test)."""
 
 _JOURNAL, _SALVAGE, _SEALING = "collect/journal.py", "collect/salvage.py", "collect/sealing.py"
-_DURABLE, _RECORDING, _VERBS = "collect/durable.py", "collect/recording.py", "collect/__main__.py"
+_DURABLE, _RECORDING, _VERBS = "collect/durable.py", "collect/recording.py", "collect/verbs/recordings.py"
 _ROWS, _POWER = "tests/faults/test_recording_faults.py", "tests/faults/test_power_cut.py"
 _SEAL, _FILES, _UNIT = (
     "tests/faults/test_sealing_faults.py",
@@ -240,15 +240,15 @@ MUTANTS = (
     (
         "D10",
         _SEALING,
-        'attributes=header["attributes"] | ended | own',
-        "attributes=ended | own",
+        'attributes=header["attributes"] | attributes',
+        "attributes=attributes",
         f"{_FILES}::test_a_recording_says_where_it_comes_from",
     ),
     (
         "D10",
         _SEALING,
-        'attributes=header["attributes"] | ended | own',
-        'attributes=header["attributes"] | own',
+        "as_recording(left.header, rows, ended | own)",
+        "as_recording(left.header, rows, own)",
         f"{_FILES}::test_a_recording_says_where_it_comes_from",
     ),
 )
