@@ -1,0 +1,1 @@
+"""What `python -m identify` can be told to do."""

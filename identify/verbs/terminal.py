@@ -1,0 +1,66 @@
+"""What the verbs of `python -m identify` share: their arguments, a progress bar, tables and JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from collect.errors import UserError
+
+if TYPE_CHECKING:
+    from identify.evaluate import Judgement
+
+Config = Annotated[Path, tyro.conf.Positional]
+Run = Annotated[Path, tyro.conf.Positional]
+Runs = Annotated[tuple[Path, ...], tyro.conf.Positional]
+Recordings = Annotated[tuple[Path, ...], tyro.conf.Positional]
+JsonFile = Annotated[Path | None, tyro.conf.arg(name="json")]
+Device = Literal["auto", "cpu", "cuda"]
+
+
+def on_device(device: Device) -> str:
+    """The device a flag means.
+
+    Raises:
+        UserError: when it is CUDA and there is none.
+    """
+    import torch
+
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError("there is no CUDA device", where="--device cuda", fix="use --device auto or cpu")
+    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+
+
+def progress() -> Progress:
+    """A progress bar on standard error; its tasks have a `note`."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"), TimeElapsedColumn())
+    return Progress(*columns, console=Console(stderr=True))
+
+
+def print_judgements(judgements: Sequence[Judgement], *, per_joint: bool = False) -> None:
+    """A table by kind of joint for each recording, and one by joint if asked for."""
+    from identify import tables
+
+    for judgement in judgements:
+        Console().print(tables.by_kind(judgement))
+        if per_joint:
+            Console().print(tables.by_joint(judgement))
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write what --json asks for.
+
+    Raises:
+        UserError: when the file cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(content, indent=1) + "\n")
+    except OSError as error:
+        raise UserError(f"cannot write: {error.strerror}", where=str(path), fix="check --json") from error

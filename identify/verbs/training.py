@@ -1,0 +1,122 @@
+"""Verbs that train: one run, one for each part left out, and several runs together."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from rich.console import Console
+
+from collect.errors import UserError
+from identify.verbs.terminal import Config, Device, JsonFile, Runs, on_device, print_judgements, progress, write_json
+
+if TYPE_CHECKING:
+    from identify.fit import Epoch
+
+
+def train(
+    config: Config, data: tuple[Path, ...], out: Path, resume: bool = False, device: Device = "auto", seed: int = 0
+) -> int:
+    """Train a net, fit the baselines beside it, and judge both on rows that neither has seen.
+
+    Args:
+        config: YAML of the net and its training (configs/identify).
+        data: Recordings, or folders of them.
+        out: Folder of the run; it must not exist.
+        resume: Go on with an interrupted run instead.
+        device: Where to train; auto takes CUDA where there is one.
+        seed: Of every random number.
+    """
+    from collect.config import load as load_config
+    from collect.recording import find, read
+    from identify import dataset, evaluate
+    from identify import report as reporting
+    from identify import train as training
+    from identify.runs import write_bytes
+    from identify.settings import TrainConfig
+
+    settings = load_config(config, TrainConfig)
+    chosen = on_device(device)
+    if resume and not out.is_dir():
+        raise UserError("there is no run to resume", where=str(out), fix="leave out --resume")
+    if out.exists() and not resume:
+        raise UserError("the run exists and is never overwritten", where=str(out), fix="another --out, or --resume")
+    recordings = dataset.load([*data], settings.label)
+    with progress() as bar:
+        task = bar.add_task(f"{settings.kind} on {len(recordings)} recordings", total=settings.training.epochs, note="")
+
+        def report(epoch: training.Epoch) -> None:
+            note = f"epoch {epoch.number}: {epoch.validation:.3f} Nm, best {epoch.best:.3f}, stale {epoch.stale}"
+            bar.update(task, completed=epoch.number, note=note)
+
+        run = training.train(settings, recordings, out, seed=seed, device=chosen, resume=resume, report=report)
+    by_part = evaluate.by_part(run, recordings)
+    metrics = {part: evaluate.table(judgements) for part, judgements in by_part.items()}
+    write_bytes(out / "metrics.json", (json.dumps(metrics, indent=1) + "\n").encode())
+    with Console(stderr=True).status("report"):
+        reporting.renew(run, [read(path) for path in find([*data])])
+    judgements = by_part["test"] or by_part["validation"]
+    print_judgements(judgements)
+    print(f"run {out}: baselines fitted on the training rows, delay {run.baselines.delay_in_words}")
+    print(f"report {out / 'report.html'}")
+    return 0
+
+
+def holdout(
+    config: Config,
+    data: tuple[Path, ...],
+    by: Literal["recording", "amplitude", "gains", "band", "leg"],
+    json_file: JsonFile = None,
+    device: Device = "auto",
+    seed: int = 0,
+) -> int:
+    """Leave out each part of the recordings once, train on the rest, and judge on what was left out.
+
+    Args:
+        config: YAML of the net and its training (configs/identify).
+        data: Recordings, or folders of them.
+        by: What a part is: a recording, an amplitude, a pair of gains, a band of frequencies or a leg.
+        json_file: Write the errors to this file too, joint by joint.
+        device: Where to train; auto takes CUDA where there is one.
+        seed: Of every random number.
+    """
+    from collect.config import load as load_config
+    from identify import dataset, tables
+    from identify import holdout as holding
+    from identify.settings import TrainConfig
+
+    settings = load_config(config, TrainConfig)
+    recordings = dataset.load([*data], settings.label)
+    names = list(holding.parts(recordings, by))
+    with progress() as bar:
+        task = bar.add_task(f"{settings.kind}, by {by}", total=len(names) * settings.training.epochs, note="")
+
+        def report(name: str, epoch: Epoch) -> None:
+            passed = names.index(name) * settings.training.epochs + epoch.number
+            bar.update(task, completed=passed, note=f"without {name}: {epoch.validation:.3f} Nm")
+
+        done = list(holding.hold_out(settings, recordings, by, seed=seed, device=on_device(device), report=report))
+    Console().print(tables.left_out(done, by))
+    if json_file is not None:
+        write_json(json_file, {"holdout": {"by": by, "torque_rmse": holding.table(done)}})
+    return 0
+
+
+def ensemble(run: Runs, trained_on: tuple[Path, ...], data: tuple[Path, ...]) -> int:
+    """Ask several runs together: their mean, how sure it is, and where it lies outside of what they were trained on.
+
+    Args:
+        run: Runs of one configuration from different seeds.
+        trained_on: The recordings they were trained on, to calibrate by their validation rows.
+        data: Recordings they have not seen, or folders of them.
+    """
+    from identify import dataset, runs, tables
+    from identify.ensemble import fresh, gather
+
+    loaded = [runs.load(path) for path in run]
+    label = loaded[0].facts.label
+    gathered = gather(loaded, dataset.load([*trained_on], label))
+    for one in fresh(gathered, dataset.load([*data], label)):
+        Console().print(tables.together(gathered, one))
+    return 0
