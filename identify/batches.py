@@ -42,8 +42,10 @@ class Samples:
         count = len(self.x)
         shuffled = torch.randperm(count, generator=order).to(self.x.device) if order else None
         for start in range(0, count, self.batch):
-            rows = slice(start, start + self.batch) if shuffled is None else shuffled[start : start + self.batch]
-            x, y, weight = self.x[rows], self.y[rows], self.weight[rows]
+            rows = slice(start, start + self.batch)
+            tables = (self.x, self.y, self.weight)
+            # index_select, for a plain index takes twice as long.
+            x, y, weight = (one[rows] if shuffled is None else one.index_select(0, shuffled[rows]) for one in tables)
             yield ((model(x) - y).square() * weight).sum(), weight.sum()
 
 

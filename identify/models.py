@@ -6,17 +6,43 @@ fills a history with zeros (Isaac Lab) or with the first sample (mjlab), and a f
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from identify.settings import LSTMShape, MLPShape, TrainConfig
 
 
+class Softsign(nn.Module):
+    """x / (1 + |x|), elementwise; torch's own differentiates each of its steps, and that is slow."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Of the same shape, in (−1, 1)."""
+        if torch.jit.is_scripting():
+            return nn.functional.softsign(x)
+        out: Tensor = _Softsign.apply(x)
+        return out
+
+
+class _Softsign(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        below = x.abs().add_(1.0)
+        ctx.save_for_backward(below)
+        return x / below
+
+    @staticmethod
+    def backward(ctx: Any, slope: Tensor) -> Tensor:
+        (below,) = ctx.saved_tensors
+        return (slope / below).div_(below)  # d/dx x / (1 + |x|) = 1 / (1 + |x|)²
+
+
 class MLP(nn.Module):
     """Torque from the present and the past: F → layers × hidden → 1, softsign between, beside a straight line F → 1.
 
     After the MLP of "Walk These Ways" (Margolis & Agrawal 2022; Go1 net 6 → 32 → 32 → 1, softsign),
-    wider: 4 × 100. The line is zero, or for `residual` fitted before the training and then left alone: the delayed
+    wider: 4 × 100. The line is for `residual` alone: fitted before the training and then left as it is: the delayed
     law is almost linear in the lags, and what is left of it is a tenth of the torque.
     """
 
@@ -28,16 +54,20 @@ class MLP(nn.Module):
         self.register_buffer("output_scale", torch.ones(()))
         self.line: Tensor
         self.register_buffer("line", torch.zeros(width, 1))
+        self.residual = shape.residual
         layers: list[nn.Module] = []
         for _ in range(shape.layers):
-            layers += [nn.Linear(width, shape.hidden), nn.Softsign()]
+            layers += [nn.Linear(width, shape.hidden), Softsign()]
             width = shape.hidden
         self.net = nn.Sequential(*layers, nn.Linear(width, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         """Torque (N, 1) [Nm] from columns (N, F) of `identify.features`."""
         scaled = x / self.input_scale
-        return (self.net(scaled) + scaled @ self.line) * self.output_scale
+        torque = self.net(scaled)
+        if self.residual:
+            torque = torque + scaled @ self.line
+        return torque * self.output_scale
 
 
 class LSTM(nn.Module):
@@ -56,7 +86,7 @@ class LSTM(nn.Module):
         between = shape.dropout if shape.layers > 1 else 0.0  # a single layer has nothing in between
         self.lstm = nn.LSTM(2, shape.hidden, shape.layers, batch_first=True, dropout=between)
         self.head = nn.Sequential(
-            nn.Dropout(shape.dropout), nn.Linear(shape.hidden, shape.head), nn.Softsign(), nn.Linear(shape.head, 1)
+            nn.Dropout(shape.dropout), nn.Linear(shape.hidden, shape.head), Softsign(), nn.Linear(shape.head, 1)
         )
 
     def forward(self, x: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, tuple[Tensor, Tensor]]:

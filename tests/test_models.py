@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from identify.features import Features
-from identify.models import LSTM, MLP, build
+from identify.models import LSTM, MLP, Softsign, build
 from identify.settings import LSTMShape, MLPShape, TrainConfig
 
 FEATURES = Features(0.005, (0.0, 0.005, 0.010))
@@ -91,3 +91,13 @@ def test_a_configuration_describes_one_net(shapes: dict, message: str) -> None:
     """None, both, or an LSTM with lags is a mistake."""
     with pytest.raises(ValueError, match=message):
         TrainConfig(FEATURES, **shapes)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script.*")
+def test_the_softsign_is_torchs_with_the_same_slope() -> None:
+    """Values, gradients and what a script makes of it."""
+    x = torch.linspace(-5.0, 5.0, 101, dtype=torch.float64, requires_grad=True)
+    usual = torch.nn.functional.softsign(x)
+    torch.testing.assert_close(Softsign()(x), usual)
+    torch.testing.assert_close(torch.autograd.grad(Softsign()(x).sum(), x), torch.autograd.grad(usual.sum(), x))
+    torch.testing.assert_close(torch.jit.script(Softsign())(x), usual)
