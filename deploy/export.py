@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from collect.joints import BY_KIND, JOINTS, KINDS, N_JOINTS, NAMES, spread
 from collect.recording import sha256_of
 from deploy import bundle, fold, golden, snippet
 from deploy.bundle import File, Group, Manifest, Net
-from identify.models import LSTM
+from identify.models import LSTM, MLP
 from identify.replay import beside
 from identify.runs import Run
 
@@ -42,14 +43,14 @@ def export(run: Run, kp: tuple[float, ...], kd: tuple[float, ...], out: Path, *,
     outside = _outside(run, gains)
     if outside and not extrapolate:
         raise UserError(outside, where=run.name, fix="export gains it was trained on, or accept it with --extrapolate")
-    input_idx = _input_idx(run)
+    kind, input_idx = _callable(run), _input_idx(run)
     if not all(torch.isfinite(value).all() for value in run.model.state_dict().values()):
         raise UserError("the net holds weights that are not finite", where=run.name, fix="train it again")
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as part:
         folder = Path(part) / "bundle"
         folder.mkdir()
-        manifest = _fill(folder, run, gains, input_idx, extrapolated=bool(outside))
+        manifest = _fill(folder, run, kind, gains, input_idx, extrapolated=bool(outside))
         shutil.move(folder, out)
     return manifest
 
@@ -75,6 +76,18 @@ def _outside(run: Run, gains: NDArray[np.float64]) -> str:
     return ""
 
 
+def _callable(run: Run) -> Literal["mlp", "lstm"]:
+    """Its kind, where a simulator has an actuator that calls such a net.
+
+    Raises:
+        UserError: when none has.
+    """
+    if run.kind == "mlp" or run.kind == "lstm":
+        return run.kind
+    what = f"no simulator calls a {run.kind}: Isaac Lab has ActuatorNetMLP and ActuatorNetLSTM"
+    raise UserError(what, where=run.name, fix="train with `mlp:` or `lstm:` in the configuration")
+
+
 def _input_idx(run: Run) -> tuple[int, ...]:
     """The lags as physics steps.
 
@@ -95,7 +108,13 @@ def _input_idx(run: Run) -> tuple[int, ...]:
 
 
 def _fill(
-    folder: Path, run: Run, gains: NDArray[np.float64], input_idx: tuple[int, ...], *, extrapolated: bool
+    folder: Path,
+    run: Run,
+    kind: Literal["mlp", "lstm"],
+    gains: NDArray[np.float64],
+    input_idx: tuple[int, ...],
+    *,
+    extrapolated: bool,
 ) -> Manifest:
     nets = tuple(_save_net(folder, run, name, joints, gains) for name, joints in _shares(run, gains))
     np.savez(folder / bundle.GOLDEN, allow_pickle=False, **golden.make(run, nets))
@@ -104,7 +123,7 @@ def _fill(
     manifest = Manifest(
         format="go2-actuator-bundle 1",
         consumer="isaaclab",
-        kind=run.kind,
+        kind=kind,
         step=run.features.step,
         sign="target - position",
         input_order="pos_vel",
@@ -153,6 +172,7 @@ def folded(run: Run, net: Net) -> nn.Module:
     """The module of one file."""
     if isinstance(run.model, LSTM):
         return fold.FoldedLSTM(run.model, net.kp, net.kd)
+    assert isinstance(run.model, MLP)  # `_callable` has refused all others
     identity = torch.from_numpy(run.features.identity[NAMES.index(net.joints[0])])
     return fold.FoldedMLP(run.model, run.features, net.kp, net.kd, identity)
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from collect.joints import NAMES
 from deploy.bundle import Net
 from identify.features import columns, terms
-from identify.models import MLP
+from identify.models import MLP, StatelessLSTM
 from identify.runs import Run
 
 STEPS, ENVS = 240, 4
@@ -50,11 +50,11 @@ def _answers(run: Run, net: Net, error: NDArray[np.float32], speed: NDArray[np.f
     joints = np.tile([NAMES.index(name) for name in net.joints], ENVS)
     out = np.zeros_like(error)
     started = np.zeros(ENVS, int)
-    state = None if isinstance(run.model, MLP) else run.model.rest(ENVS * len(net.joints))
+    state = None if isinstance(run.model, MLP | StatelessLSTM) else run.model.rest(ENVS * len(net.joints))
     for k in range(STEPS):
         if k == RESET_AT:
             started[list(RESET_ENVS)] = k
-        if isinstance(run.model, MLP):
+        if isinstance(run.model, MLP | StatelessLSTM):
             past = [_past(block, k, started, len(run.features.lags)) for block in blocks]
             torque = run.model(torch.from_numpy(columns(run.features, past, joints)))
         else:

@@ -16,7 +16,7 @@ from torch import Tensor
 from collect.joints import N_JOINTS
 from identify.dataset import Series, inputs
 from identify.features import Array, Features, at
-from identify.models import LSTM, MLP
+from identify.models import Columnwise, Recurrent
 from identify.predict import interleaved
 from identify.settings import LSTMShape
 
@@ -26,7 +26,7 @@ Loss = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """What an MLP learns from: independent rows, drawn in a new order every epoch."""
+    """What a net learns from that sees its past: independent rows, drawn in a new order every epoch."""
 
     x: Tensor
     """Inputs, shape (M, F)."""
@@ -37,7 +37,7 @@ class Samples:
     batch: int
     """Rows per step."""
 
-    def losses(self, model: MLP, order: torch.Generator | None) -> Iterator[Loss]:
+    def losses(self, model: Columnwise, order: torch.Generator | None) -> Iterator[Loss]:
         """One epoch, batch by batch; without `order` in the order of time."""
         count = len(self.x)
         shuffled = torch.randperm(count, generator=order).to(self.x.device) if order else None
@@ -51,7 +51,7 @@ class Samples:
 
 @dataclass(frozen=True, eq=False)
 class Pieces:
-    """What an LSTM learns from: pieces of stretches, one joint each, P side by side, T calls long.
+    """What a net with a state learns from: pieces of stretches, one joint each, P side by side, T calls long.
 
     A stretch is called every `step`, from each of K phases between two calls, so that every row of a faster log
     is used; an epoch takes one phase. A piece that is not the first of its stretch starts cold `warm_up`
@@ -69,7 +69,7 @@ class Pieces:
     window: int
     """Calls through which gradients flow back."""
 
-    def losses(self, model: LSTM, order: torch.Generator | None) -> Iterator[Loss]:
+    def losses(self, model: Recurrent, order: torch.Generator | None) -> Iterator[Loss]:
         """One epoch, window by window with the state carried; without `order` the first phase, in order."""
         phases, pieces, calls = self.y.shape
         phase = int(torch.randint(phases, (), generator=order)) if order else 0
@@ -80,7 +80,7 @@ class Pieces:
             for start in range(0, calls, self.window):
                 part = slice(start, start + self.window)
                 torque, state = model(x[:, part], state)
-                state = (state[0].detach(), state[1].detach())
+                state = tuple(part.detach() for part in state)
                 yield ((torque[..., 0] - y[:, part]).square() * counts[:, part]).sum(), counts[:, part].sum()
 
 
@@ -93,7 +93,7 @@ def samples(
     *,
     balanced: bool = False,
 ) -> Samples:
-    """The chosen rows of all recordings as an MLP's samples, one from each row and joint."""
+    """The chosen rows of all recordings as independent samples, one from each row and joint."""
     chosen = list(zip(data, rows, strict=True))
     counts = [int(kept.sum()) * len(one.joints) for one, kept in chosen]
     x = np.empty((sum(counts), features.width), np.float32)
@@ -124,7 +124,7 @@ def pieces(
     *,
     balanced: bool = False,
 ) -> Pieces:
-    """All recordings as an LSTM's pieces; only the chosen rows count, the others are seen in passing."""
+    """All recordings as pieces; only the chosen rows count, the others are seen in passing."""
     phases = max(interleaved(features, one.rate) for one in data)
     before, span = round(shape.warm_up / features.step), round(shape.span / features.step)
     found: list[tuple[Array, Array, Array]] = []

@@ -25,8 +25,10 @@ _COLORS = {
     "linear": "#9a8c7a",
     "mlp": "#1f6fb4",
     "lstm": "#2a9d5c",
+    "gru": "#0f8b8d",
+    "stateless_lstm": "#c9a227",
 }
-_MORE = ("#6b4fbb", "#c0392b", "#0f8b8d", "#7f8c1b")  # a second net of a kind
+_MORE = ("#6b4fbb", "#c0392b", "#d45087", "#7f8c1b")  # a second net of a kind
 _WORDS = {
     "ideal_pd": "ideal PD",
     "delayed_pd": "delayed PD",
@@ -35,6 +37,8 @@ _WORDS = {
     "linear": "linear",
     "mlp": "MLP",
     "lstm": "LSTM",
+    "gru": "GRU",
+    "stateless_lstm": "stateless LSTM",
 }
 
 

@@ -15,7 +15,7 @@ from torch import nn
 
 from collect.errors import UserError
 from identify.batches import Pieces, Samples
-from identify.models import LSTM, MLP, build
+from identify.models import MLP, Model, build
 from identify.runs import write_bytes, write_tensors
 from identify.settings import TrainConfig, Training
 
@@ -97,7 +97,7 @@ def _finished(training: Training, history: list[Epoch]) -> bool:
     return bool(history) and (len(history) >= training.epochs or history[-1].stale >= training.patience)
 
 
-def _scale(model: MLP | LSTM, training: Samples | Pieces) -> None:
+def _scale(model: Model, training: Samples | Pieces) -> None:
     """Set the scales to the root mean square of what the training rows hold; a joint's identity keeps 1."""
     x, y = training.x, training.y
     if isinstance(training, Pieces):

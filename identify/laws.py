@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from collect.joints import N_JOINTS
 from identify.baselines import envelope, friction_law
 from identify.features import Array, Features, at, columns, terms
-from identify.models import LSTM, MLP
+from identify.models import MLP, Model, StatelessLSTM
 from identify.runs import Friction, Run
 
 Law = Callable[[int, Array, Array], Array]
@@ -70,9 +70,9 @@ def laws(run: Run) -> Mapping[str, Callable[[Commands], Law]]:
     }
 
 
-def forward(model: MLP | LSTM) -> Callable[[NDArray[np.float32]], Array]:
+def forward(model: Model) -> Callable[[NDArray[np.float32]], Array]:
     """A net from rest: its torque (12,) [Nm] from the columns (12, F) of one call after the other."""
-    if isinstance(model, MLP):
+    if isinstance(model, MLP | StatelessLSTM):
         return lambda x: model(torch.from_numpy(x)).numpy()[:, 0]
     state = model.rest(N_JOINTS)
 

@@ -23,14 +23,14 @@ from collect.joints import BY_KIND, JOINTS, KINDS, LEGS, N_JOINTS, Kind
 from identify.baselines import ideal_pd
 from identify.dataset import Series, unbroken
 from identify.features import Array
-from identify.models import MLP
+from identify.models import MLP, StatelessLSTM
 from identify.predict import net
 from identify.runs import Run
 
 _SECONDS = 1.0
 """Length of a piece in `transfer` [s]."""
 _MEMORY = 0.3
-"""How far back an LSTM is asked [s]."""
+"""How far back a net with a state is asked [s]."""
 _PROBE = 5.0
 """Frequency at which gain and delay are read [Hz]: what a leg of a walking robot does."""
 
@@ -85,7 +85,7 @@ class Learned:
 def small_signal(run: Run) -> Filter:
     """The net's derivative at rest, by every column it sees."""
     features = run.features
-    if isinstance(run.model, MLP):
+    if isinstance(run.model, MLP | StatelessLSTM):
         lags, count = np.array(features.lags), len(features.lags)
         x = torch.zeros(N_JOINTS, features.width)
         x[:, features.blocks * count :] = torch.from_numpy(features.identity)

@@ -12,8 +12,8 @@ from identify import baselines
 from identify.baselines import Array
 from identify.dataset import Series, inputs
 from identify.features import Features, at
-from identify.models import LSTM, MLP
-from identify.runs import Baselines, Run
+from identify.models import MLP, Columnwise, Recurrent, StatelessLSTM
+from identify.runs import Run
 
 _CHUNK = 1 << 16
 """Samples handed to a net at once, so that memory stays flat whatever the length."""
@@ -26,31 +26,27 @@ def torques(run: Run, data: Series) -> Mapping[str, Array]:
         By the predictor's name, the net last: shape (N, 12) [Nm] at the recording's own rows, NaN outside of
         its stretches.
     """
-    return every(run.features, run.baselines, run.model, data)
-
-
-def net(run: Run, data: Series) -> Array:
-    """Torque of a run's net alone along a recording, shape (N, 12) [Nm], NaN outside of stretches."""
-    if isinstance(run.model, MLP):
-        return mlp(run.features, run.model, data)
-    return lstm(run.features, run.model, data)
-
-
-def every(features: Features, fitted: Baselines, model: MLP | LSTM, data: Series) -> Mapping[str, Array]:
-    """As `torques`, from the parts of a run."""
+    fitted = run.baselines
     return {
         "ideal_pd": baselines.ideal_pd(data),
         "delayed_pd": baselines.delayed_pd(data, fitted.delay),
         "limited_pd": baselines.limited_pd(data, fitted.delay),
         "friction_pd": baselines.friction_pd(data, fitted.friction),
-        "linear": baselines.linear(features, fitted, data),
-        **({"mlp": mlp(features, model, data)} if isinstance(model, MLP) else {"lstm": lstm(features, model, data)}),
+        "linear": baselines.linear(run.features, fitted, data),
+        run.kind: net(run, data),
     }
 
 
+def net(run: Run, data: Series) -> Array:
+    """Torque of a run's net alone along a recording, shape (N, 12) [Nm], NaN outside of stretches."""
+    if isinstance(run.model, MLP | StatelessLSTM):
+        return columnwise(run.features, run.model, data)
+    return recurrent(run.features, run.model, data)
+
+
 @torch.no_grad()
-def mlp(features: Features, model: MLP, data: Series) -> Array:
-    """Torque of an MLP at every row of every stretch, its lags interpolated."""
+def columnwise(features: Features, model: Columnwise, data: Series) -> Array:
+    """Torque of a net that sees its past, at every row of every stretch, its lags interpolated."""
     out, rows = np.full_like(data.q, np.nan), data.with_past(0.0)
     device = model.output_scale.device
     x = torch.from_numpy(inputs(features, data, rows).reshape(-1, features.width))
@@ -60,8 +56,8 @@ def mlp(features: Features, model: MLP, data: Series) -> Array:
 
 
 @torch.no_grad()
-def lstm(features: Features, model: LSTM, data: Series) -> Array:
-    """Torque of an LSTM, called every `step` from rest at the start of each stretch, state carried.
+def recurrent(features: Features, model: Recurrent, data: Series) -> Array:
+    """Torque of a net with a state, called every `step` from rest at the start of each stretch, state carried.
 
     When its step is longer than the log's it runs several times side by side, started in between, so that
     its calls are as dense as the rows; between calls the torque is interpolated.
@@ -85,7 +81,7 @@ def interleaved(features: Features, rate: float) -> int:
     return max(1, int(np.ceil(features.step * rate - 1e-6)))
 
 
-def _run(model: LSTM, x: torch.Tensor) -> torch.Tensor:
+def _run(model: Recurrent, x: torch.Tensor) -> torch.Tensor:
     """Torque (N, T) from inputs (N, T, 2), in chunks of time with the state carried."""
     device = model.output_scale.device
     state, parts = model.rest(len(x)), []

@@ -27,7 +27,7 @@ from collect.joints import Kind as JointKind
 from collect.recording import sha256_of
 from identify.dataset import Label
 from identify.features import Features
-from identify.models import LSTM, MLP, build
+from identify.models import Model, build
 from identify.settings import Kind, TrainConfig
 
 Part = Literal["train", "validation", "test", "blocks"]
@@ -148,12 +148,12 @@ class Run:
     path: Path
     """Its folder."""
     kind: Kind
-    """`mlp` or `lstm`, which is also the net's name among the predictors."""
+    """Which net, which is also its name among the predictors."""
     config: TrainConfig
     """What was asked for."""
     facts: Facts
     """What it was done with."""
-    model: MLP | LSTM
+    model: Model
     """The best net, on the CPU, in eval mode."""
 
     @property

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from identify.dataset import Label
 from identify.features import Features
 
-Kind = Literal["mlp", "lstm"]
+Kind = Literal["mlp", "lstm", "gru", "stateless_lstm"]
+NETS: tuple[Kind, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,8 @@ class MLPShape:
     """Hidden layers, softsign between them."""
     residual: bool = False
     """Whether the layers learn only what the straight line through the same inputs leaves."""
+    per_kind: bool = False
+    """Whether hips, thighs and calves have layers of their own; which of them it is, the features must tell."""
 
     def __post_init__(self) -> None:
         if not (0 < self.hidden <= 4096 and 0 < self.layers <= 32):
@@ -29,16 +32,16 @@ class MLPShape:
 
 @dataclass(frozen=True)
 class LSTMShape:
-    """A recurrent net on kp·e and kd·dq of this step; its past is in its state."""
+    """A recurrent net, LSTM or GRU, on kp·e and kd·dq of this step; its past is in its state."""
 
     hidden: int = 64
     """Units per layer."""
     layers: int = 2
-    """Stacked LSTM layers; Newton's ONNX reader takes one only."""
+    """Stacked layers; Newton's ONNX reader takes one only."""
     dropout: float = 0.1
     """Share of the units switched off between layers and before the head, while training only."""
     head: int = 32
-    """Units between the LSTM and the torque."""
+    """Units between them and the torque."""
     window: float = 0.25
     """Time through which gradients flow back; the state is carried on from window to window [s]."""
     span: float = 4.0
@@ -48,11 +51,28 @@ class LSTMShape:
 
     def __post_init__(self) -> None:
         if not (0 < self.hidden <= 4096 and 0 < self.layers <= 8 and 0 < self.head <= 4096):
-            raise ValueError("an LSTM has 1 to 8 layers of 1 to 4096 units and a head of 1 to 4096")
+            raise ValueError("a recurrent net has 1 to 8 layers of 1 to 4096 units and a head of 1 to 4096")
         if not 0.0 <= self.dropout < 1.0:
             raise ValueError(f"dropout must be from 0 to below 1, got {self.dropout}")
         if not (0.0 < self.window <= self.span and 0.0 <= self.warm_up < self.span):
             raise ValueError("window and warm_up must fit into span")
+
+
+@dataclass(frozen=True)
+class StatelessShape:
+    """An LSTM asked once, from rest, with all lags at a time: for comparison with what others call an LSTM."""
+
+    hidden: int = 64
+    """Units per layer."""
+    layers: int = 2
+    """Stacked layers."""
+    dropout: float = 0.1
+    """Share of the units switched off between layers and before the head, while training only."""
+    head: int = 32
+    """Units between them and the torque."""
+
+    def __post_init__(self) -> None:
+        LSTMShape(self.hidden, self.layers, self.dropout, self.head)
 
 
 @dataclass(frozen=True)
@@ -64,7 +84,7 @@ class Training:
     final_rate: float = 1.0
     """Share of `learning_rate` left at the last epoch, reached along half a cosine; 1 keeps it constant."""
     batch: int = 4096
-    """MLP: samples per step. LSTM: pieces (one joint each) side by side."""
+    """Samples per step; of a net with a state pieces (one joint each) side by side."""
     epochs: int = 300
     """Passes over the training rows at most."""
     patience: int = 10
@@ -101,7 +121,7 @@ class Split:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """One training: exactly one of `mlp` and `lstm` is given."""
+    """One training: exactly one of `mlp`, `lstm`, `gru` and `stateless_lstm` is given."""
 
     features: Features
     """What the net sees."""
@@ -109,6 +129,10 @@ class TrainConfig:
     """Train an MLP of this shape."""
     lstm: LSTMShape | None = None
     """Train an LSTM of this shape."""
+    gru: LSTMShape | None = None
+    """Train a GRU of this shape; no simulator calls one."""
+    stateless_lstm: StatelessShape | None = None
+    """Train an LSTM without memory of this shape, for comparison; no simulator calls one."""
     label: Label = "tau_est"
     """The torque it learns: what the motor reports, or what moved the joint, its friction included (tau_joint)."""
     training: Training = field(default_factory=Training)
@@ -117,12 +141,19 @@ class TrainConfig:
     """On which rows."""
 
     def __post_init__(self) -> None:
-        if (self.mlp is None) == (self.lstm is None):
-            raise ValueError("give exactly one of mlp and lstm")
-        if self.lstm and self.features != Features(self.features.step):
-            raise ValueError("an LSTM sees kp·e and kd·dq of this step alone: lags [0] and nothing more")
+        if sum(getattr(self, kind) is not None for kind in NETS) != 1:
+            raise ValueError(f"give exactly one of {', '.join(NETS)}")
+        if self.recurrent and self.features != Features(self.features.step):
+            raise ValueError(f"a {self.kind} sees kp·e and kd·dq of this step alone: lags [0] and nothing more")
+        if self.mlp and self.mlp.per_kind and not self.features.identity.shape[1]:
+            raise ValueError("mlp.per_kind needs features.kind_identity or features.joint_identity")
 
     @property
     def kind(self) -> Kind:
-        """`mlp` or `lstm`, which is also the net's name among the predictors."""
-        return "mlp" if self.mlp else "lstm"
+        """Which net it is, which is also its name among the predictors."""
+        return next(kind for kind in NETS if getattr(self, kind) is not None)
+
+    @property
+    def recurrent(self) -> LSTMShape | None:
+        """The shape of a net whose past is in its state; None of one that sees its past."""
+        return self.lstm or self.gru

@@ -32,7 +32,7 @@ _ENOUGH = 7
 
 def gap(config: TrainConfig) -> float:
     """Seconds left out after every border: what the net looks back over, or how long its state forgets."""
-    return max(config.features.look_back, config.lstm.warm_up if config.lstm else 0.0)
+    return max(config.features.look_back, config.recurrent.warm_up if config.recurrent else 0.0)
 
 
 def assign(data: Sequence[Series], split: Split) -> tuple[Assignment, ...]:

@@ -114,6 +114,6 @@ def serve(
 ) -> Samples | Pieces:
     """The chosen rows of all recordings, as the configured net learns from them."""
     training = config.training
-    if config.lstm:
-        return pieces(config.features, config.lstm, data, rows, training.batch, device, balanced=training.balanced)
+    if config.recurrent:
+        return pieces(config.features, config.recurrent, data, rows, training.batch, device, balanced=training.balanced)
     return samples(config.features, data, rows, training.batch, device, balanced=training.balanced)

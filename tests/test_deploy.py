@@ -21,7 +21,7 @@ from identify import runs
 from identify.features import Features
 from identify.models import build
 from identify.runs import Baselines, Facts, Gains, Ranges, Source
-from identify.settings import LSTMShape, MLPShape, TrainConfig
+from identify.settings import LSTMShape, MLPShape, StatelessShape, TrainConfig
 
 pytestmark = pytest.mark.slow
 
@@ -33,13 +33,22 @@ SMALL = {
     "kind": TrainConfig(
         features=Features(0.002, (0.0, 0.002, 0.004), kind_identity=True), mlp=MLPShape(hidden=16, layers=2)
     ),
+    "per kind": TrainConfig(
+        features=Features(0.005, (0.0, 0.005), kind_identity=True), mlp=MLPShape(hidden=8, layers=2, per_kind=True)
+    ),
     "lstm": TrainConfig(features=Features(0.005), lstm=LSTMShape(hidden=8, layers=2)),
+}
+UNSERVED = {
+    "gru": TrainConfig(features=Features(0.005), gru=LSTMShape(hidden=8)),
+    "stateless_lstm": TrainConfig(
+        features=Features(0.005, (0.0, 0.005, 0.010)), stateless_lstm=StatelessShape(hidden=8)
+    ),
 }
 
 
 def make_run(path: Path, kind: str) -> runs.Run:
     """A run with random weights and random scales, trained on kp 20 to 40 and kd 0.5 to 2."""
-    config = SMALL[kind]
+    config = (SMALL | UNSERVED)[kind]
     torch.manual_seed(3)
     model = build(config)
     for name, buffer in model.named_buffers():
@@ -184,6 +193,14 @@ class TestExport:
         with pytest.raises(UserError, match="never overwritten"):
             export.export(run, (25.0,), (1.0,), folder)
         assert sorted((path.name, path.read_bytes()) for path in folder.iterdir()) == before
+
+    @pytest.mark.parametrize("kind", UNSERVED)
+    def test_a_net_that_no_simulator_calls_is_refused(self, kind, tmp_path):
+        """What, where, and which nets are called; nothing is written."""
+        with pytest.raises(UserError, match=f"no simulator calls a {kind}") as refusal:
+            exported(make_run(tmp_path / "run", kind), tmp_path)
+        assert "train with `mlp:` or `lstm:`" in str(refusal.value)
+        assert not (tmp_path / "bundle").exists()
 
     def test_lags_that_no_simulator_keeps_are_refused(self, tmp_path, monkeypatch):
         """7 ms is not a multiple of a 5 ms step."""

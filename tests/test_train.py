@@ -21,7 +21,7 @@ from identify.dataset import series as prepare
 from identify.features import Features
 from identify.fit import Epoch
 from identify.models import build
-from identify.settings import LSTMShape, MLPShape, Split, TrainConfig, Training
+from identify.settings import LSTMShape, MLPShape, Split, StatelessShape, TrainConfig, Training
 from identify.train import serve, train
 
 pytestmark = pytest.mark.slow
@@ -39,6 +39,13 @@ LSTM = TrainConfig(
     split=Split(cycle=2.0),
 )
 CONFIGS = pytest.mark.parametrize("config", [MLP, LSTM], ids=["mlp", "lstm"])
+GRU = dataclasses.replace(LSTM, lstm=None, gru=LSTM.lstm)
+STATELESS = dataclasses.replace(MLP, mlp=None, stateless_lstm=StatelessShape(hidden=16, head=8))
+PER_KIND = dataclasses.replace(
+    MLP,
+    features=dataclasses.replace(MLP.features, kind_identity=True),
+    mlp=dataclasses.replace(MLP.mlp, per_kind=True),
+)
 
 
 def now(one: Series, features: Features) -> tuple[np.ndarray, ...]:
@@ -56,7 +63,7 @@ def with_training(config: TrainConfig, **changes: object) -> TrainConfig:
 
 
 class TestLearning:
-    @CONFIGS
+    @pytest.mark.parametrize("config", [MLP, LSTM, GRU, STATELESS, PER_KIND], ids=lambda c: c.kind)
     def test_the_validation_error_falls(self, config: TrainConfig, data: list[Series], tmp_path: Path) -> None:
         """And history.csv says so, one line per epoch."""
         seen: list[Epoch] = []
@@ -64,6 +71,9 @@ class TestLearning:
         assert seen[-1].best < 0.6 * seen[0].validation
         rows = list(csv.DictReader((run.path / "history.csv").open()))
         assert [float(row["validation_rmse_nm"]) for row in rows] == [epoch.validation for epoch in seen]
+        (*_, (name, torque)) = predict.torques(run, data[0]).items()
+        assert name == config.kind
+        assert np.isfinite(torque[data[0].with_past(0.0)]).all()
 
     def test_a_net_beats_the_law_without_delay_on_a_delayed_motor(self, data: list[Series], tmp_path: Path) -> None:
         """On the test rows, which it has not seen."""
@@ -346,7 +356,7 @@ class TestPredicting:
         """Row by row it is the net on that row's inputs."""
         one, features = series(), Features(0.005, (0.0, 0.005))
         model = build(TrainConfig(features, mlp=MLPShape(4, 1))).eval()
-        torque = predict.mlp(features, model, one)
+        torque = predict.columnwise(features, model, one)
         x = torch.from_numpy(predict.inputs(features, one, one.with_past(0.0)))
         np.testing.assert_allclose(torque[77], model(x[77]).detach().numpy()[:, 0], rtol=1e-6)
 
@@ -359,7 +369,7 @@ class TestPredicting:
             whole = model(torch.from_numpy(x), model.rest(12))[0][..., 0].numpy().T
         predict_chunk, predict._CHUNK = predict._CHUNK, 120
         try:
-            np.testing.assert_allclose(predict.lstm(features, model, one), whole, atol=1e-5)
+            np.testing.assert_allclose(predict.recurrent(features, model, one), whole, atol=1e-5)
         finally:
             predict._CHUNK = predict_chunk
 
@@ -374,7 +384,7 @@ class TestPredicting:
             own = model(x, model.rest(1))[0][0, ::2, 0].numpy()
         np.testing.assert_allclose(x[0, ::2, 0], error[: len(own), 0], rtol=1e-4)
         np.testing.assert_allclose(x[0, ::2, 1], speed[: len(own), 0], rtol=1e-4)
-        np.testing.assert_allclose(predict.lstm(features, model, one)[::5, 0][: len(own)], own, atol=1e-5)
+        np.testing.assert_allclose(predict.recurrent(features, model, one)[::5, 0][: len(own)], own, atol=1e-5)
 
 
 class TestRefusals:
