@@ -10,12 +10,13 @@ import tyro
 
 from collect.errors import exit_on_user_error
 from identify.verbs.judging import crosscheck, evaluate, replay, report
-from identify.verbs.training import ensemble, holdout, train
+from identify.verbs.training import ensemble, holdout, search, train
 
 VERBS: dict[str, Callable[..., Any]] = {
     "train": train,
     "evaluate": evaluate,
     "holdout": holdout,
+    "search": search,
     "crosscheck": crosscheck,
     "ensemble": ensemble,
     "replay": replay,

@@ -14,6 +14,7 @@ ONLY_IN = {
     "unitree_sdk2py": {"collect/messages.py"},
     "cyclonedds": {"collect/messages.py", "collect/link.py", "collect/switcher.py", "collect/virtual/robot.py"},
     "mujoco": {"collect/body.py"},
+    "optuna": {"identify/search.py"},
 }
 NEVER = {"pickle", "joblib", "dill", "cloudpickle"}
 SOURCES = sorted(path for stage in STAGES for path in (ROOT / stage).rglob("*.py"))

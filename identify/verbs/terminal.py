@@ -64,3 +64,20 @@ def write_json(path: Path, content: object) -> None:
         path.write_text(json.dumps(content, indent=1) + "\n")
     except OSError as error:
         raise UserError(f"cannot write: {error.strerror}", where=str(path), fix="check --json") from error
+
+
+def write_new(path: Path, text: str) -> None:
+    """Write a file that is never overwritten; that it is there already with the same content is well.
+
+    Raises:
+        UserError: when it holds something else, or cannot be written.
+    """
+    try:
+        if path.exists() and path.read_text() == text:
+            return
+        with path.open("x") as file:
+            file.write(text)
+    except FileExistsError as error:
+        raise UserError("the file exists and is never overwritten", where=str(path), fix="move it away") from error
+    except OSError as error:
+        raise UserError(f"cannot write: {error.strerror}", where=str(path), fix="check the path") from error

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Literal
 from rich.console import Console
 
 from collect.errors import UserError
-from identify.verbs.terminal import Config, Device, JsonFile, Runs, on_device, print_judgements, progress, write_json
+from identify.verbs.terminal import (
+    Config,
+    Device,
+    JsonFile,
+    Runs,
+    on_device,
+    print_judgements,
+    progress,
+    write_json,
+    write_new,
+)
 
 if TYPE_CHECKING:
     from identify.fit import Epoch
@@ -100,6 +110,42 @@ def holdout(
     Console().print(tables.left_out(done, by))
     if json_file is not None:
         write_json(json_file, {"holdout": {"by": by, "torque_rmse": holding.table(done)}})
+    return 0
+
+
+def search(
+    config: Config, data: tuple[Path, ...], study: Path, trials: int = 50, device: Device = "auto", seed: int = 0
+) -> int:
+    """Look for the net and the inputs that are best on the validation part of the recordings, by Optuna.
+
+    Args:
+        config: YAML of what is tried (configs/identify/search.yaml).
+        data: Recordings to train on, or folders of them; never those that judge.
+        study: File of the study; an interrupted one is gone on with, several processes may work on it at a time.
+        trials: How many trials the study shall hold.
+        device: Where to train; auto takes CUDA where there is one.
+        seed: Of every random number.
+    """
+    from collect.config import dump
+    from collect.config import load as load_config
+    from identify import dataset
+    from identify import search as searching
+    from identify.space import SearchConfig
+
+    settings = load_config(config, SearchConfig)
+    recordings = dataset.load([*data], settings.label)
+    with progress() as bar:
+        task = bar.add_task(f"search on {len(recordings)} recordings", total=trials, note="")
+
+        def report(ended: int, best: float | None) -> None:
+            bar.update(task, completed=ended, note="" if best is None else f"best {best:.4f} Nm")
+
+        where = on_device(device)
+        found = searching.search(settings, recordings, study, trials, seed=seed, device=where, report=report)
+    path = study.with_name(f"{study.stem}.trial-{found.number:03}.yaml")
+    write_new(path, dump(found.config))
+    print(f"best of {found.ended} trials: number {found.number}, {found.validation:.4f} Nm on the validation rows")
+    print(f"configuration {path}")
     return 0
 
 
