@@ -42,12 +42,12 @@ def run(options: Options) -> int:
             where=str(options.out),
             fix="measure it --again (the old file is kept beside it), or choose another --out",
         )
-    for note in check_computer(options.interface, Path(f"{options.out}.h5"), 0, simulator=False):
+    for note in check_computer(options.place.interface, Path(f"{options.out}.h5"), 0, simulator=False):
         Operator().tell(note)
     told, tell = os.pipe()
-    with claim(options.interface, options.number):
-        confirm_hanging(options.interface, simulator=False)
-        ending = session.guarded(options.interface, options.number, lambda page: _visit(options, page, tell))
+    with claim(options.place):
+        confirm_hanging(options.place.interface, simulator=False)
+        ending = session.guarded(options.place, lambda page: _visit(options, page, tell))
     os.close(tell)
     planned = os.read(told, 16) == _KILL
     os.close(told)
@@ -84,8 +84,8 @@ def _visit(options: Options, page: Heartbeat, tell: int) -> int:
 
 def _measure(options: Options, page: Heartbeat, tell: int) -> int:
     with realtime(CONTROL):
-        link = Link(options.interface, options.number)
-        others = hear_guard(link, page, options.where)
+        link = Link(options.place.interface, options.place.domain)
+        others = hear_guard(link, page, str(options.place))
         visit = Visit(options, link, page, others, planned_death=lambda: os.write(tell, _KILL))
         ready = False
         for code in _left(options, visit.found):
@@ -93,8 +93,8 @@ def _measure(options: Options, page: Heartbeat, tell: int) -> int:
             if not visit.operator.agrees(f"\n{code}: {step.text}"):
                 continue
             if step.commands and not ready:
-                robot = preflight(link, options.where, simulator=False)
-                hear_guard_damp(others, page, options.where)
+                robot = preflight(link, str(options.place), simulator=False)
+                hear_guard_damp(others, page, str(options.place))
                 visit.operator.tell(f"motion service {robot.released!r} released" if robot.released else "ready")
                 ready = True
             try:

@@ -42,9 +42,20 @@ OTHERS_COMMANDS_QOS = Qos(Policy.Reliability.BestEffort, Policy.History.KeepLast
 _RESERVED: list[socket.socket] = []
 
 
-def default_domain(interface: str) -> int:
-    """0, the robot's, on a network; 1, where simulators live, on loopback."""
-    return 1 if interface == LOOPBACK else 0
+@dataclass(frozen=True)
+class Place:
+    """Where a robot is."""
+
+    interface: str
+    domain: int
+
+    @classmethod
+    def of(cls, interface: str, domain: int | None) -> Place:
+        """With a domain for who names none: 0, the robot's, on a network; 1, where simulators live, on loopback."""
+        return cls(interface, domain if domain is not None else 1 if interface == LOOPBACK else 0)
+
+    def __str__(self) -> str:
+        return f"interface {self.interface}, domain {self.domain}"
 
 
 def free_domain() -> int:

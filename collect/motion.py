@@ -23,7 +23,7 @@ from collect.heartbeat import Heartbeat
 from collect.interrupts import SIGNALS, answered
 from collect.journal import SUFFIX, Journal
 from collect.limits import MAX_LATE, OVERRUN
-from collect.link import Link, default_domain
+from collect.link import Link, Place
 from collect.live import live_line, say
 from collect.pace import PERIOD
 from collect.plan import Plan
@@ -47,9 +47,8 @@ _CHANNELS = {name: (name,) for name in ("tick", "temperature", "mode")} | {"batt
 class Options:
     """Where the robot is and where its recording goes."""
 
-    interface: str
+    place: Place
     out: Path
-    domain: int | None = None
     peer: str = "robot"
     session: str | None = None
     acceptance: Path = Path("robot.yaml")
@@ -63,16 +62,6 @@ class Options:
                 where=f"--accept-jitter {self.accept_jitter:g}",
                 fix=f"choose {MAX_LATE:g} to {MOST_JITTER:g} seconds, or a quieter computer",
             )
-
-    @property
-    def where(self) -> str:
-        """For messages."""
-        return f"interface {self.interface}, domain {self.number}"
-
-    @property
-    def number(self) -> int:
-        """The DDS domain: 0 on a network, 1 on loopback, unless told otherwise."""
-        return default_domain(self.interface) if self.domain is None else self.domain
 
 
 def move(plan: Plan, options: Options, target: Path, page: Heartbeat, *, accepted: Acceptance | None) -> int:
@@ -92,16 +81,16 @@ def move(plan: Plan, options: Options, target: Path, page: Heartbeat, *, accepte
         UserError: before anything moves, when there is a reason not to.
     """
     with realtime(CONTROL) as first:  # from here on, so that the threads of DDS are as fast as the loop
-        link = Link(options.interface, options.number)
-        others = hear_guard(link, page, options.where)
+        link = Link(options.place.interface, options.place.domain)
+        others = hear_guard(link, page, str(options.place))
         simulator = options.peer == SIMULATOR
         stops = accepted.range() if accepted is not None else None
         late = options.accept_jitter
-        robot = preflight(link, options.where, simulator=simulator, stops=stops, max_late=late)
+        robot = preflight(link, str(options.place), simulator=simulator, stops=stops, max_late=late)
         if accepted is not None:
             demand(accepted, robot.identity, str(options.acceptance))
         _introduce(robot)
-        hear_guard_damp(others, page, options.where)
+        hear_guard_damp(others, page, str(options.place))
         program = compose(plan, robot.q)
         header = _header(plan, options, robot, target.stem, first)
         segments = [segment.decode() for segment in plan.segments["name"]]
@@ -167,7 +156,7 @@ def _header(plan: Plan, options: Options, robot: Robot, name: str, first: bool) 
         "missing": sorted(channel for what in robot.missing for channel in _CHANNELS.get(what, ())),
         "segments": sealing.describe(plan.segments),
         "attributes": {
-            "robot": f"Go2 on {options.where}, {robot.identity}",
+            "robot": f"Go2 on {options.place}, {robot.identity}",
             "created": recording.now(),
             "mount": "hung",
             "posture": robot.q.tolist(),

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from collect import damping
 from collect.joints import N_JOINTS
 from collect.limits import DAMPING_KD
-from collect.link import LOWCMD, LOWSTATE, OTHERS_COMMANDS_QOS, Inbox, Link
+from collect.link import LOWCMD, LOWSTATE, OTHERS_COMMANDS_QOS, Inbox, Link, Place
 from collect.live import say
 from collect.messages import LowCmd, LowState, crc32
 from collect.realtime import GUARD, realtime
@@ -25,14 +25,13 @@ SILENCE = 0.05
 """Commands come every 2 ms; a PC that is only late is stopped by its own checks before this [s]."""
 
 
-def run(interface: str, domain: int, silence: float = SILENCE) -> None:
+def run(place: Place, silence: float = SILENCE) -> None:
     """Watch until SIGINT, SIGTERM or SIGHUP; damp when a session's stiff commands stop coming.
 
     Having damped it is latched: it answers every further one with damping until it is started anew.
 
     Args:
-        interface: of the robot's computer that the commands come in by.
-        domain: of DDS.
+        place: the interface of the robot's computer that the commands come in by.
         silence: without a command for this long it damps [s].
 
     Raises:
@@ -42,11 +41,11 @@ def run(interface: str, domain: int, silence: float = SILENCE) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda caught, _frame: stopping.append(caught))
     with realtime(GUARD):
-        link = Link(interface, domain)
+        link = Link(place.interface, place.domain)
         commands, states = Inbox(link, LOWCMD, LowCmd, OTHERS_COMMANDS_QOS), Inbox(link, LOWSTATE, LowState)
         writer = link.writer(LOWCMD, LowCmd)
         message = damping.frame(np.zeros(N_JOINTS)).seal()
-        say(f"on-board guard ready on {interface}, domain {domain}: damps after {silence * 1e3:.0f} ms of silence")
+        say(f"on-board guard ready on {place}: damps after {silence * 1e3:.0f} ms of silence")
         stiff, heard, latched = False, time.monotonic(), False
         sessions: set[int] = set()  # writers that have damped
         while not stopping:

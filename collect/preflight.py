@@ -25,7 +25,7 @@ from collect.errors import UserError
 from collect.host_verdicts import HANGING
 from collect.joints import LOWER, N_JOINTS, UPPER
 from collect.limits import MAX_LATE
-from collect.link import LOOPBACK, LOWCMD, LOWSTATE, OTHERS_COMMANDS_QOS, Inbox, Link
+from collect.link import LOOPBACK, LOWCMD, LOWSTATE, OTHERS_COMMANDS_QOS, Inbox, Link, Place
 from collect.messages import SERVO, LowCmd, LowState, crc32
 from collect.plan import RATE
 from collect.robot_verdicts import FIRST_STATE, RATE_RANGE, frozen
@@ -93,14 +93,14 @@ def check_computer(interface: str, target: Path, rows: int, *, simulator: bool) 
 
 
 @contextmanager
-def claim(interface: str, domain: int) -> Iterator[None]:
+def claim(place: Place) -> Iterator[None]:
     """Be the only collector of this computer that moves the robot there (P6); processes forked meanwhile share it.
 
     Raises:
         UserError: when there is one already.
     """
-    with computer.alone(interface, domain) as rival:
-        refuse(Survey(rival=rival), f"interface {interface}, domain {domain}", "claim")
+    with computer.alone(place.interface, place.domain) as rival:
+        refuse(Survey(rival=rival), str(place), "claim")
         yield
 
 

@@ -43,7 +43,7 @@ def _clock(visit: Visit) -> Results:
 
 
 def _motion_program(visit: Visit) -> Results:
-    return measure.motion_program(visit.link, MotionSwitcher(visit.link, visit.options.where).active_mode())
+    return measure.motion_program(visit.link, MotionSwitcher(visit.link, str(visit.options.place)).active_mode())
 
 
 def _cable(visit: Visit) -> Results:
@@ -65,8 +65,8 @@ def _cable(visit: Visit) -> Results:
         results.append((name, answer or "not seen", ""))
         visit.states.take()
         if not visit.states.take(30.0):
-            raise UserError("the robot does not come back", where=visit.options.where, fix="reboot it, then go on")
-        preflight(visit.link, visit.options.where, simulator=False)
+            raise UserError("the robot does not come back", where=str(visit.options.place), fix="reboot it, then go on")
+        preflight(visit.link, str(visit.options.place), simulator=False)
     visit.stand.still = True  # preflight has seen it
     return results
 

@@ -16,7 +16,7 @@ from collect.errors import UserError
 from collect.guard import Ending, Guard
 from collect.heartbeat import Heartbeat
 from collect.journal import SUFFIX
-from collect.link import LOOPBACK, Link
+from collect.link import LOOPBACK, Link, Place
 from collect.live import say
 from collect.motion import OPERATOR, SIMULATOR, SPARE, Options
 from collect.plan import Plan, check
@@ -42,19 +42,19 @@ def run(plan: Plan, options: Options) -> int:
     name = options.session or f"{plan.name}-{datetime.now(timezone.utc):%Y%m%d-%H%M%S}"
     target = recording.session_path(options.out, name)
     simulator = options.peer == SIMULATOR
-    for note in check_computer(options.interface, target, len(plan) + SPARE, simulator=simulator):
+    for note in check_computer(options.place.interface, target, len(plan) + SPARE, simulator=simulator):
         say(note)
     for left in interrupted(options.out):
         say(str(left))
     accepted = _accepted(options)
-    with claim(options.interface, options.number):
-        confirm_hanging(options.interface, simulator=simulator)
+    with claim(options.place):
+        confirm_hanging(options.place.interface, simulator=simulator)
         move = partial(motion.move, plan, options, target, accepted=accepted)
-        ending = guarded(options.interface, options.number, move)
+        ending = guarded(options.place, move)
     return _end(ending, target.with_suffix(SUFFIX))
 
 
-def guarded(interface: str, domain: int, work: Callable[[Heartbeat], int]) -> Ending:
+def guarded(place: Place, work: Callable[[Heartbeat], int]) -> Ending:
     """Do work that moves the robot in a child process and guard it from this one, which has not used DDS before."""
     page = Heartbeat()
     sys.stdout.flush()
@@ -64,7 +64,7 @@ def guarded(interface: str, domain: int, work: Callable[[Heartbeat], int]) -> En
         motion.run(lambda: work(page))
     with realtime(GUARD):
         try:
-            link = Link(interface, domain)
+            link = Link(place.interface, place.domain)
             guard = Guard(link, page, control)
             page.guard = link.guid
             return guard.watch()
@@ -80,7 +80,7 @@ def _accepted(options: Options) -> Acceptance | None:
     Raises:
         UserError: when it was not measured.
     """
-    if options.interface == LOOPBACK or options.peer == SIMULATOR:
+    if options.place.interface == LOOPBACK or options.peer == SIMULATOR:
         return None
     found = acceptance.load(options.acceptance)
     for caution in acceptance.cautions(found):

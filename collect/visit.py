@@ -14,7 +14,7 @@ from collect.acceptance import Acceptance, Identity, Measurement
 from collect.dialogue import Operator
 from collect.errors import UserError
 from collect.heartbeat import Heartbeat
-from collect.link import LOWSTATE, Inbox, Link, default_domain
+from collect.link import LOWSTATE, Inbox, Link, Place
 from collect.measure import Results
 from collect.messages import LowState
 from collect.recording import now
@@ -25,21 +25,10 @@ from collect.stand import Stand
 class Options:
     """Where the robot is and where its results go."""
 
-    interface: str
+    place: Place
     out: Path
-    domain: int | None = None
     again: bool = False
     only: tuple[str, ...] = ()
-
-    @property
-    def number(self) -> int:
-        """The DDS domain: 0 on a network, 1 on loopback, unless told otherwise."""
-        return default_domain(self.interface) if self.domain is None else self.domain
-
-    @property
-    def where(self) -> str:
-        """For messages."""
-        return f"interface {self.interface}, domain {self.number}"
 
 
 class Visit:
@@ -70,7 +59,9 @@ class Visit:
         """The results so far of this robot and firmware; what is measured again is kept under another name."""
         states = self.states.take(3.0)
         if not states:
-            raise UserError("no rt/lowstate within 3 s", where=self.options.where, fix="is the robot on, the cable in?")
+            raise UserError(
+                "no rt/lowstate within 3 s", where=str(self.options.place), fix="is the robot on, the cable in?"
+            )
         robot, path = Identity.of(states[-1].record), self.options.out
         self.operator.tell(f"robot: {robot}" + ("" if robot.told else " (it does not tell who it is)"))
         if not path.exists():

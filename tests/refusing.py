@@ -17,7 +17,7 @@ from typing import Any
 from collect import computer, handshake, preflight, sealing
 from collect.errors import exit_on_user_error
 from collect.heartbeat import Heartbeat
-from collect.link import Link
+from collect.link import Link, Place
 from collect.realtime import CONTROL, realtime
 
 SHORT = {"listen": 0.8, "damped": 0.8, "patience": 0.3}
@@ -100,13 +100,13 @@ def unguarded(domain: int, there: bool) -> None:
 
 def alone(domain: int) -> Mapping[str, Any]:
     """The preflight under the claim to be the only collector."""
-    with preflight.claim("lo", domain):
+    with preflight.claim(Place("lo", domain)):
         return robot(domain)
 
 
 def hold(domain: int, seconds: float) -> None:
     """Claim and do nothing; a child of it goes on holding for so long."""
-    with preflight.claim("lo", domain):
+    with preflight.claim(Place("lo", domain)):
         if os.fork() == 0:
             time.sleep(seconds)
             os._exit(0)

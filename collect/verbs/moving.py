@@ -109,10 +109,11 @@ def run(
         accept_jitter: Seconds the loop may be late before it stops, up to 0.015; noted in the recording.
     """
     from collect import session as sessions
+    from collect.link import Place
     from collect.motion import Options
     from collect.plan import load
 
-    options = Options(interface, out, domain, peer, session, acceptance, accept_jitter)
+    options = Options(Place.of(interface, domain), out, peer, session, acceptance, accept_jitter)
     ready = source is not None and replay is None and source.suffix not in (".yaml", ".yml")
     return sessions.run(load(source) if ready and source else _planned(source, replay, kp, kd), options)
 
@@ -150,9 +151,9 @@ def guard(interface: str, domain: int | None = None, silence: float = 0.05) -> i
         silence: Seconds without a command after which it damps.
     """
     from collect import onboard
-    from collect.link import default_domain
+    from collect.link import Place
 
-    onboard.run(interface, default_domain(interface) if domain is None else domain, silence)
+    onboard.run(Place.of(interface, domain), silence)
     return 0
 
 
@@ -176,5 +177,6 @@ def accept(
     """
     from collect.accept import Options
     from collect.accept import run as measure_all
+    from collect.link import Place
 
-    return measure_all(Options(interface, out, domain, again, only))
+    return measure_all(Options(Place.of(interface, domain), out, again, only))
