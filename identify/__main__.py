@@ -9,7 +9,8 @@ from typing import Any
 import tyro
 
 from collect.errors import exit_on_user_error
-from identify.verbs.judging import crosscheck, evaluate, replay, report
+from identify.verbs.judging import crosscheck, evaluate, report
+from identify.verbs.replaying import replay
 from identify.verbs.training import ensemble, holdout, search, train
 
 VERBS: dict[str, Callable[..., Any]] = {

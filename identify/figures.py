@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -14,6 +14,8 @@ from collect.joints import BY_KIND, JOINTS, KINDS
 from identify.baselines import NAMES as BASELINES
 from identify.dataset import unbroken
 from identify.features import Array
+from identify.motion_error import over_frequency, over_time
+from identify.replay import Replay
 
 DPI = 100
 MEASURED = "#222222"
@@ -101,6 +103,33 @@ def errors(time: Array, error: Mapping[str, Array], *, title: str = "", window: 
     return figure
 
 
+def motion(replays: Sequence[Replay], *, title: str = "") -> Figure:
+    """Replays of one recording by kind of joint: error as time goes on, gain and phase over the robot's own."""
+    figure = Figure(figsize=(12.0, 8.4), dpi=DPI, layout="constrained")
+    figure.suptitle(title, fontsize=12)
+    panels = figure.subplots(3, 3, sharex="row", sharey="row")
+    colors = _colors([one.predictor for one in replays])
+    for one in replays:
+        name, color = one.predictor, colors[one.predictor]
+        (time, rms), response = over_time(one), over_frequency(one)
+        for k, kind in enumerate(KINDS):
+            panels[0, k].plot(time, rms[kind], color=color, linewidth=1.6, label=words(name))
+            panels[1, k].plot(response.frequency, 100.0 * response.gain[k], color=color, linewidth=1.6)
+            panels[2, k].plot(response.frequency, np.degrees(response.phase[k]), color=color, linewidth=1.6)
+    for k, kind in enumerate(KINDS):
+        panels[0, k].set(title=kind, xlabel="time [s]")
+        panels[2, k].set(xlabel="frequency [Hz]")
+        for axes in panels[:, k]:
+            axes.spines[["top", "right"]].set_visible(False)
+            axes.grid(color="#e6e6e6", linewidth=0.8)
+    names = ("position error, rms [mrad]", "amplitude beyond the robot's [%]", "ahead of the robot [°]")
+    for axes, name in zip(panels[:, 0], names, strict=True):
+        axes.set_ylabel(name)
+    panels[0, 0].set_ylim(bottom=0.0)
+    _legend(figure, panels[0, 0])
+    return figure
+
+
 def learning(history: Array, *, title: str = "") -> Figure:
     """Learning curves from epoch, training and validation RMSE [Nm], shape (E, 3)."""
     figure, (axes,) = _panels(1, (7.0, 3.4), title)
@@ -174,7 +203,7 @@ def png(figure: Figure) -> bytes:
     return stream.getvalue()
 
 
-def _colors(labels: Mapping[str, Array]) -> Mapping[str, str]:
+def _colors(labels: Collection[str]) -> Mapping[str, str]:
     spare, taken, found = iter(_MORE * len(labels)), set(), {}
     for label in labels:
         color = _COLORS.get(label.split(" ", 1)[0], "")

@@ -1,31 +1,30 @@
 """Open-loop replay: a recording's commands alone move the rigid body through a predictor, and the robot judges.
 
 The fixed-base body starts where the robot was at the start of each segment and never sees the measured motion
-again. Beside a predictor of tau_est, which knows neither, act the armature and friction that others identified; a
-predictor that was fitted to tau_joint carries its friction itself and moves the rotor that its label holds.
+again. All segments of all recordings move side by side (`identify.drive`). Beside a predictor of tau_est, which knows
+neither, act the armature and friction that others identified; a predictor that was fitted to tau_joint carries its
+friction itself and moves the rotor that its label holds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from collect.body import ARMATURE, DRY, VISCOUS, Body
+from collect.body import ARMATURE, DRY, VISCOUS
 from collect.errors import UserError
-from collect.joints import BY_KIND, KINDS, N_JOINTS, TORQUE, Kind
+from collect.joints import BY_KIND, N_JOINTS, Kind
 from collect.recording import Recording, find, read
+from identify.baselines import NAMES as BASELINES
 from identify.dataset import ROTOR, sampling, series, stretches
+from identify.drive import PHYSICS, Start, drive
 from identify.evaluate import Judgement, judge
 from identify.features import Array, at
-from identify.laws import Commands, Law, laws
+from identify.laws import Commands, Maker, laws
 from identify.runs import Run
-
-PHYSICS = 0.001
-"""Longest physics step [s]."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +47,11 @@ class Replay:
     def rmse_mrad(self, kind: Kind) -> float:
         """Position error over the four joints of a kind and all rows, root mean square [mrad]."""
         return float(1e3 * np.sqrt(np.mean(np.square((self.q_replayed - self.q)[:, BY_KIND[kind]]))))
+
+    @property
+    def rmse_by_joint(self) -> list[float]:
+        """The same of each joint, SDK order [mrad]."""
+        return [float(value) for value in 1e3 * np.sqrt(np.square(self.q_replayed - self.q).mean(0))]
 
 
 def load(paths: Iterable[Path]) -> list[Recording]:
@@ -79,9 +83,9 @@ def unseen(run: Run, recording: Recording) -> list[slice]:
     return [rows for rows in stretches(recording) if not known or names[int(recording.segment[rows.start])] in tests]
 
 
-def chosen(run: Run, recording: Recording) -> tuple[list[slice], str]:
-    """The stretches to replay, those the run has not seen or else all, and in words which."""
-    parts = unseen(run, recording)
+def chosen(runs: Sequence[Run], recording: Recording) -> tuple[list[slice], str]:
+    """The stretches to replay, those that none of the runs has seen or else all, and in words which."""
+    parts = [rows for rows in stretches(recording) if all(rows in unseen(run, recording) for run in runs)]
     words = "not seen in training" if parts else "of a recording it was trained on, which this cannot judge"
     parts = parts or list(stretches(recording))
     seconds = sum(float(recording.clock[part.stop - 1] - recording.clock[part.start]) for part in parts)
@@ -94,46 +98,84 @@ def _walked(recording: Recording) -> bool:
     return bool(recording.attributes.get("layout") == "orl")  # the one layout that was not recorded in the air
 
 
-def replay(run: Run, recording: Recording) -> Iterator[Replay]:
-    """Replay the chosen stretches of a recording with every predictor of a run, the net last; see `load`, `chosen`."""
-    parts, _ = chosen(run, recording)
-    sizes = [part.stop - part.start for part in parts]
-    starts = tuple(int(start) for start in np.cumsum([0, *sizes[:-1]]))
-    time = np.concatenate([recording.clock[part] for part in parts])
-    q = np.concatenate([recording.q[part].astype(float) for part in parts])
-    when = sampling(recording)
-    for predictor, law in laws(run).items():
-        body = beside(run, predictor)
-        moved = np.concatenate([_move(recording, part, law, run.features.step, when[part], body) for part in parts])
-        yield Replay(recording.session, predictor, time, q, moved, starts)
+@dataclass(frozen=True, eq=False)
+class Predictor:
+    """A law of motion and the body that it moves."""
+
+    name: str
+    """In tables."""
+    make: Maker
+    """Its law for given commands."""
+    beside: Mapping[str, Array]
+    """Armature, viscous and dry friction of the body, shape (12,) each."""
+    physics: float
+    """Physics step, of which the law's own step is a multiple [s]."""
 
 
-@torch.inference_mode()
-def _move(
-    recording: Recording,
-    rows: slice,
-    law_for: Callable[[Commands], Law],
-    step: float,
-    sampled: Array,
-    beside: Mapping[str, Array],
-) -> Array:
-    """The body's motion when the joints of one stretch were sampled, shape (rows, 12) [rad]."""
+def predictors(runs: Sequence[Run]) -> list[Predictor]:
+    """The baselines of the first run, then the net of each; of several runs each net is called by its folder too."""
+    found = []
+    for run in runs:
+        step = run.features.step
+        physics = step / np.ceil(step / PHYSICS - 1e-9)
+        own = [Predictor(name, make, beside(run, name), physics) for name, make in laws(run).items()]
+        found += own[:-1] if run is runs[0] else []
+        found.append(replace(own[-1], name=called(run, runs)))
+    return [one for one in found if one.name in BASELINES] + [one for one in found if one.name not in BASELINES]
+
+
+def called(run: Run, runs: Sequence[Run]) -> str:
+    """What the net of one of some runs is called in their table."""
+    return run.kind if len(runs) == 1 else f"{run.kind} ({run.name})"
+
+
+def replay(runs: Sequence[Run], recordings: Sequence[Recording], more: Sequence[Predictor] = ()) -> Iterator[Replay]:
+    """Replay the chosen stretches of recordings with every predictor of some runs, the nets last; see `load`, `chosen`.
+
+    Args:
+        runs: at least one.
+        recordings: of different names.
+        more: predictors beside those of the runs; they come before the nets.
+    """
+    parts = [(recording, chosen(runs, recording)[0]) for recording in recordings]
+    when = [sampling(recording) for recording in recordings]
+    own = predictors(runs)
+    for predictor in (*own[: -len(runs)], *more, *own[-len(runs) :]):
+        yield from replayed(predictor, parts, when)
+
+
+def replayed(
+    predictor: Predictor, parts: Sequence[tuple[Recording, Sequence[slice]]], when: Sequence[Array]
+) -> Iterator[Replay]:
+    """Replay stretches of recordings side by side with one predictor.
+
+    Args:
+        predictor: what moves the body.
+        parts: of each recording the stretches.
+        when: of each recording when its joints were sampled, shape (N, 12) [s] (`identify.dataset.sampling`).
+    """
+    starts = [_start(recording, rows, predictor.physics) for recording, chosen in parts for rows in chosen]
+    motions = iter(drive(starts, predictor.make, predictor.beside))
+    for (recording, chosen), sampled in zip(parts, when, strict=True):
+        sizes = [rows.stop - rows.start for rows in chosen]
+        moved = [at(told.steps, q, sampled[rows]) for rows, (told, q) in zip(chosen, motions, strict=False)]
+        yield Replay(
+            recording=recording.session,
+            predictor=predictor.name,
+            time=np.concatenate([recording.clock[rows] for rows in chosen]),
+            q=np.concatenate([recording.q[rows].astype(float) for rows in chosen]),
+            q_replayed=np.concatenate(moved),
+            starts=tuple(int(start) for start in np.cumsum([0, *sizes[:-1]])),
+        )
+
+
+def _start(recording: Recording, rows: slice, physics: float) -> Start:
     time = recording.clock[rows]
-    physics = step / np.ceil(step / PHYSICS - 1e-9)
-    when = time[0] + np.arange(int(np.ceil((time[-1] - time[0]) / physics - 1e-9)) + 1) * physics
+    steps = time[0] + np.arange(int(np.ceil((time[-1] - time[0]) / physics - 1e-9)) + 1) * physics
     q_target, kp, kd = (getattr(recording, name)[rows].astype(float) for name in ("q_target", "kp", "kd"))
-    law = law_for(Commands(time, q_target, kp, kd, when))
-    inertia, viscous, dry = (beside[name] for name in ("armature", "viscous", "dry"))
-    body = Body(timestep=physics, armature=inertia, viscous=viscous, dry=dry)
     # A log without velocities is taken to start at rest.
     dq = np.zeros(N_JOINTS) if "dq" in recording.missing else recording.dq[rows.start].astype(float)
-    body.reset(recording.q[rows.start].astype(float), dq)
-    moved = np.empty((len(when), N_JOINTS))
-    for m in range(len(when)):
-        moved[m] = body.q
-        # A simulator clips an actuator at its effort limit too; without it a bad predictor would diverge.
-        body.step(np.clip(law(m, body.q, body.dq), -TORQUE, TORQUE))
-    return at(when, moved, sampled)
+    return Start(Commands(time, q_target, kp, kd, steps), recording.q[rows.start].astype(float), dq)
 
 
 def torque(run: Run, recording: Recording) -> Judgement | None:
@@ -142,7 +184,7 @@ def torque(run: Run, recording: Recording) -> Judgement | None:
         return None
     data = series(recording, where=recording.session, label=run.facts.label)
     rows = np.zeros(len(recording), dtype=bool)
-    for part in chosen(run, recording)[0]:
+    for part in chosen([run], recording)[0]:
         rows[part] = True
     rows &= data.with_past(run.features.look_back)
     return judge(run, data, rows, "the replayed rows") if rows.any() else None
@@ -160,32 +202,3 @@ def beside(run: Run, predictor: str) -> Mapping[str, Array]:
     if run.facts.label == "tau_joint" and predictor not in ("ideal_pd", "delayed_pd", "limited_pd"):
         return {"armature": ROTOR, "viscous": np.zeros(N_JOINTS), "dry": np.zeros(N_JOINTS)}
     return {"armature": ARMATURE, "viscous": VISCOUS, "dry": DRY}
-
-
-def repeatability_mrad(recording: Recording) -> Mapping[Kind, float] | None:
-    """What the robot itself does not repeat: difference of q of repeated segments over √2, rms [mrad].
-
-    A segment called `X_repeat` repeats X; each of the two holds half of the difference's variance. None without one.
-    """
-    table = {name.decode(): slice(int(a), int(b)) for name, a, b in recording.segments[["name", "start", "stop"]]}
-    repeats = {name.removesuffix("_repeat"): rows for name, rows in table.items() if name.endswith("_repeat")}
-    differences = [_difference(recording, table[name], again) for name, again in repeats.items() if name in table]
-    if not differences:
-        return None
-    both = 1e3 * np.concatenate(differences) / np.sqrt(2.0)
-    return {kind: float(np.sqrt(np.mean(np.square(both[:, BY_KIND[kind]])))) for kind in KINDS}
-
-
-def _difference(recording: Recording, first: slice, again: slice) -> Array:
-    """The repeat's q less the original's at the same time since its start, shape (rows, 12) [rad]."""
-    since, later = (recording.clock[rows] - recording.clock[rows.start] for rows in (first, again))
-    kept = since <= later[-1]
-    return at(later, recording.q[again].astype(float), since[kept]) - recording.q[first][kept]
-
-
-def table(replays: Iterable[Replay]) -> dict[str, dict[str, dict[str, float]]]:
-    """RMSE per kind of joint [mrad], by recording and predictor, for JSON."""
-    found: dict[str, dict[str, dict[str, float]]] = {}
-    for one in replays:
-        found.setdefault(one.recording, {})[one.predictor] = {kind: one.rmse_mrad(kind) for kind in KINDS}
-    return found

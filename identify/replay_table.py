@@ -1,4 +1,4 @@
-"""A replay as a table for the terminal; where the net loses to a baseline its figure is red."""
+"""A replay as tables for the terminal; where a net loses to one that is not a net its figure is red."""
 
 from __future__ import annotations
 
@@ -7,47 +7,81 @@ from collections.abc import Mapping, Sequence
 from rich.table import Table
 
 from collect.body import ARMATURE, DRY, VISCOUS
-from collect.joints import BY_KIND, KINDS, Kind
+from collect.joints import BY_KIND, KINDS, NAMES, Kind
+from collect.recording import Recording
 from identify.dataset import ROTOR, Label
 from identify.evaluate import Judgement
-from identify.replay import Replay
+from identify.replay import Replay, called, chosen, torque
+from identify.runs import Run
 
 
 def motion(
     replays: Sequence[Replay],
-    rows: str,
+    runs: Sequence[Run],
+    recording: Recording,
     repeatability: Mapping[Kind, float] | None = None,
-    judgement: Judgement | None = None,
-    label: Label = "tau_est",
 ) -> Table:
-    """One replayed recording: a row per predictor, the net last, then what the robot itself does not repeat.
+    """One replayed recording: a row per predictor, the nets last, then what the robot itself does not repeat.
 
     Args:
-        replays: of every predictor, the net last.
-        rows: which rows were replayed, in words.
-        repeatability: of the robot [mrad].
-        judgement: torque along the measured motion, where it is recorded.
-        label: the torque that the run learned.
+        replays: of every predictor.
+        runs: whose nets are among them.
+        recording: what was replayed.
+        repeatability: of the robot [mrad]; then each error is also given as a multiple of it.
     """
-    table = Table(title=replays[0].recording, caption=f"{rows}\n{beside(label)}", title_justify="left", min_width=74)
-    table.add_column("predictor", no_wrap=True)
-    for unit in ("mrad", "Nm") if judgement else ("mrad",):
-        for kind in KINDS:
-            table.add_column(f"{kind}\n{unit}", justify="right")
-    figures = [{kind: one.rmse_mrad(kind) for kind in KINDS} for one in replays]
-    torques = {score.predictor: score.errors for score in judgement.scores} if judgement else {}
-    for one, mine in zip(replays, figures, strict=True):
-        cells = [f"{mine[kind]:.1f}" for kind in KINDS]
-        if mine is figures[-1]:
-            cells = [
-                _red_if(mine[k] > min(other[k] for other in figures[:-1]), c) for k, c in zip(KINDS, cells, strict=True)
-            ]
-        if torques:
-            cells += [f"{torques[one.predictor].rmse_of(kind):.3f}" for kind in KINDS]
-        table.add_row(one.predictor, *cells)
+    judgements = {called(run, runs): found for run in runs if (found := torque(run, recording))}
+    labels = [run.facts.label for run in runs]
+    words = f"{chosen(runs, recording)[1]}\n{beside(*labels)}"
+    if judgements:
+        words = f"{words}\nNm: along the measured motion, against the {' or '.join(dict.fromkeys(labels))} of the run"
+    return table(replays, [called(run, runs) for run in runs], words, repeatability, judgements)
+
+
+def table(
+    replays: Sequence[Replay],
+    nets: Sequence[str],
+    words: str,
+    repeatability: Mapping[Kind, float] | None = None,
+    judgements: Mapping[str, Judgement] | None = None,
+) -> Table:
+    """As `motion`, from its parts: `nets` are the last of the predictors, `judgements` are by net."""
+    found = Table(title=replays[0].recording, caption=words, title_justify="left", min_width=74)
+    found.add_column("predictor", no_wrap=True)
+    for unit in ("mrad", "× robot", "Nm"):
+        if (unit == "mrad") or (unit == "Nm" and judgements) or (unit == "× robot" and repeatability):
+            for kind in KINDS:
+                found.add_column(f"{kind}\n{unit}", justify="right")
+    figures = {one.predictor: {kind: one.rmse_mrad(kind) for kind in KINDS} for one in replays}
+    plain = [mine for name, mine in figures.items() if name not in nets]
+    for name, mine in figures.items():
+        lost = {kind: name in nets and mine[kind] > min(one[kind] for one in plain) for kind in KINDS}
+        cells = [_red_if(lost[kind], f"{mine[kind]:.1f}") for kind in KINDS]
+        if repeatability:
+            cells += [f"{mine[kind] / max(repeatability[kind], 1e-9):.1f}" for kind in KINDS]
+        found.add_row(name, *cells, *_torques(name, judgements or {}))
     if repeatability:
-        table.add_row("the robot again", *(f"{repeatability[kind]:.1f}" for kind in KINDS))
-    return table
+        found.add_row("the robot again", *(f"{repeatability[kind]:.1f}" for kind in KINDS))
+    return found
+
+
+def _torques(name: str, judgements: Mapping[str, Judgement]) -> list[str]:
+    """Torque error of a net by its own run, of a baseline by the first; nothing of one that gives no such torque."""
+    for net, judgement in judgements.items():
+        *baselines, own = judgement.scores
+        errors = own.errors if name == net else {one.predictor: one.errors for one in baselines}.get(name)
+        if errors:
+            return [f"{errors.rmse_of(kind):.3f}" for kind in KINDS]
+    return []
+
+
+def by_joint(replays: Sequence[Replay]) -> Table:
+    """One replayed recording: a row per joint, a column per predictor [mrad]."""
+    found = Table("joint", title=f"{replays[0].recording}, mrad", title_justify="left")
+    for one in replays:
+        found.add_column(one.predictor, justify="right")
+    for name, *values in zip(NAMES, *(one.rmse_by_joint for one in replays), strict=True):
+        found.add_row(name, *(f"{value:.1f}" for value in values))
+    return found
 
 
 def beside(*labels: Label) -> str:

@@ -100,6 +100,28 @@ class Training:
 
 
 @dataclass(frozen=True)
+class Through:
+    """A second training of a net of joint torque, through the replay: on the motion, many steps long."""
+
+    epochs: int = 60
+    """Passes over the training pieces."""
+    learning_rate: float = 1e-3
+    """Step size of Adam at the first pass; it falls to a fiftieth along half a cosine."""
+    piece: float = 1.0
+    """Length of the pieces that are moved side by side, each from its measured state [s]."""
+    window: float = 0.2
+    """Time through which gradients flow back; the state is carried on from window to window [s]."""
+    own_gains: float = 1.0
+    """What it costs to believe that a recording's kd was another than logged, per mean |log| of the factor [1]."""
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or not 0.0 < self.learning_rate <= 1.0 or self.own_gains < 0.0:
+            raise ValueError("epochs at least 1, learning_rate above 0 and at most 1, own_gains not negative")
+        if not 0.0 < self.window <= self.piece:
+            raise ValueError("window must be above 0 and fit into piece")
+
+
+@dataclass(frozen=True)
 class Split:
     """Which rows train, which stop the training and which only judge it."""
 
@@ -139,6 +161,8 @@ class TrainConfig:
     """How it is fitted."""
     split: Split = field(default_factory=Split)
     """On which rows."""
+    through: Through | None = None
+    """Train on through the replay afterwards."""
 
     def __post_init__(self) -> None:
         if sum(getattr(self, kind) is not None for kind in NETS) != 1:
@@ -147,6 +171,9 @@ class TrainConfig:
             raise ValueError(f"a {self.kind} sees kp·e and kd·dq of this step alone: lags [0] and nothing more")
         if self.mlp and self.mlp.per_kind and not self.features.identity.shape[1]:
             raise ValueError("mlp.per_kind needs features.kind_identity or features.joint_identity")
+        odd = any(abs(lag / self.features.step - round(lag / self.features.step)) > 1e-6 for lag in self.features.lags)
+        if self.through and (self.mlp is None or self.label != "tau_joint" or odd):
+            raise ValueError("through needs an mlp, label tau_joint, and lags that are multiples of the step")
 
     @property
     def kind(self) -> Kind:

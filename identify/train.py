@@ -15,7 +15,7 @@ from collect.config import load as load_config
 from collect.errors import UserError
 from collect.joints import BY_KIND
 from collect.recording import sha256_of
-from identify import baselines, split
+from identify import baselines, split, through
 from identify.batches import Pieces, Samples, pieces, samples
 from identify.dataset import Series
 from identify.fit import Epoch, fit
@@ -32,6 +32,7 @@ def train(
     device: torch.device | str = "cpu",
     resume: bool = False,
     report: Callable[[Epoch], None] = lambda epoch: None,
+    report_pass: Callable[[through.Pass], None] = lambda one: None,
 ) -> Run:
     """Train one net.
 
@@ -43,6 +44,7 @@ def train(
         device: where.
         resume: go on where `out` stopped; on a CPU the result is that of an uninterrupted training, bit by bit.
         report: called after every epoch.
+        report_pass: called after every pass through the replay, if the configuration asks for them.
 
     Raises:
         UserError: when `out` exists, or cannot be resumed with this configuration, data and seed; when a
@@ -70,7 +72,10 @@ def train(
         _create(config, facts, out)
     target = torch.device(device)
     learned, watched = (serve(config, data, rows, target) for rows in (training, validation))
-    fit(config, learned, watched, out, seed=seed, device=target, report=report)
+    if not (out / "through.pt").is_file():
+        fit(config, learned, watched, out, seed=seed, device=target, report=report)
+    if config.through:
+        through.learn(config, data, training, validation, out, seed=seed, report=report_pass)
     write_facts(out, dataclasses.replace(read_facts(out), best_sha256=sha256_of(out / "best.pt")))
     return load(out)
 

@@ -14,8 +14,9 @@ from identify.baselines import NAMES as BASELINES
 from identify.dataset import Series, series
 from identify.evaluate import Judgement, judge, judged
 from identify.features import Array
+from identify.motion_error import repeatability_mrad
 from identify.predict import torques
-from identify.replay import Replay, chosen, repeatability_mrad, replay, unlabelled, unseen
+from identify.replay import Replay, chosen, replay, unlabelled, unseen
 from identify.runs import Run
 
 
@@ -82,8 +83,8 @@ def _better(index: int, theirs: float | None, mine: float | None) -> bool:
 def trial(run: Run, recording: Recording) -> Trial:
     """Try a run on what it has not seen of a recording."""
     fresh = bool(unseen(run, recording))
-    replays = tuple(replay(run, recording)) if fresh else ()
-    words = chosen(run, recording)[1] if fresh else "no whole segment that the run has not seen: nothing is replayed"
+    replays = tuple(replay([run], [recording])) if fresh else ()
+    words = chosen([run], recording)[1] if fresh else "no whole segment that the run has not seen: nothing is replayed"
     return Trial(run, recording, _torque(run, recording), replays, words, repeatability_mrad(recording))
 
 

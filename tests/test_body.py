@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from collect.body import ARMATURE, DRY, STOP_BEYOND, VISCOUS, Body
+from collect.body import ARMATURE, DRY, STOP_BEYOND, VISCOUS, Bodies, Body
 from collect.joints import HANG, LEGS, LOWER, MODEL_TO_SDK, N_JOINTS, UPPER
 
 TIMESTEP = 0.0005
@@ -141,3 +141,25 @@ def test_a_sling_swings_with_the_legs():
     assert np.std(accel[:, 0]) > 0.1
     assert np.abs(rpy).max() < 0.5
     assert accel[:, 2].mean() == pytest.approx(GRAVITY, rel=0.05)
+
+
+@pytest.mark.parametrize("threads", [0, 2])
+def test_many_bodies_move_as_each_alone(threads):
+    """Give every trajectory of a batch the motion it has by itself, from its own start under its own torques."""
+    options = {"timestep": TIMESTEP, "armature": ARMATURE, "viscous": VISCOUS, "dry": DRY}
+    random = np.random.default_rng(2)
+    starts = HANG + random.uniform(-0.3, 0.3, (5, N_JOINTS))
+    speeds = random.uniform(-2.0, 2.0, (5, N_JOINTS))
+    together = Bodies(5, threads=threads, **options)
+    together.reset(starts, speeds)
+    alone = [Body(**options) for _ in starts]
+    for body, q, dq in zip(alone, starts, speeds, strict=True):
+        body.reset(q, dq)
+    for _ in range(20):
+        tau = random.uniform(-4.0, 4.0, (5, N_JOINTS))
+        q, dq = together.step(tau, 3)
+        for index, body in enumerate(alone):
+            for step in range(3):
+                body.step(tau[index])
+                assert q[step, index] == pytest.approx(body.q, abs=1e-5)
+                assert dq[step, index] == pytest.approx(body.dq, abs=2e-3)

@@ -92,7 +92,7 @@ def test_a_log_without_torque_and_velocity_can_be_learned_from(known: Recording)
 def test_a_net_of_it_moves_a_bare_body_as_the_robot_moved(trained, known: Recording) -> None:
     """Better than any PD law beside others' friction, on a motion it has not seen; its error is against tau_joint."""
     unseen = robot("unseen", 4.0, 2.0)
-    errors = {one.predictor: sum(one.rmse_mrad(kind) for kind in KINDS) for one in replay.replay(trained, unseen)}
+    errors = {one.predictor: sum(one.rmse_mrad(kind) for kind in KINDS) for one in replay.replay([trained], [unseen])}
     assert list(errors) == [*BASELINES, "mlp"]
     bare = replay.beside(trained, "mlp")
     assert (bare["armature"] == ROTOR).all()

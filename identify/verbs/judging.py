@@ -59,42 +59,6 @@ def crosscheck(
     return 0
 
 
-def replay(
-    run: Run,
-    recordings: Recordings,
-    json_file: JsonFile = None,
-) -> int:
-    """Drive the rigid body through a run and its baselines by a recording's commands alone, and compare the motion.
-
-    Args:
-        run: Folder that `train` wrote.
-        recordings: Recordings, or folders of them; of one it was trained on only the test segments, if it has any.
-        json_file: Write the errors to this file too.
-    """
-    import torch
-
-    from identify import replay as replaying
-    from identify import replay_table, runs
-
-    torch.set_num_threads(1)  # twelve joints at a time are too few to share
-    loaded, data = runs.load(run), replaying.load(recordings)
-    done: list[replaying.Replay] = []
-    with progress() as bar:
-        task = bar.add_task("replay", total=6 * len(data), note="")
-        for recording in data:
-            for one in replaying.replay(loaded, recording):
-                done.append(one)
-                bar.update(task, advance=1, note=f"{one.recording}: {one.predictor}")
-    for recording in data:
-        mine = [one for one in done if one.recording == recording.session]
-        _, rows = replaying.chosen(loaded, recording)
-        again, judgement = replaying.repeatability_mrad(recording), replaying.torque(loaded, recording)
-        Console().print(replay_table.motion(mine, rows, again, judgement, loaded.facts.label))
-    if json_file is not None:
-        write_json(json_file, {"replay_rmse_mrad": replaying.table(done)})
-    return 0
-
-
 def report(
     run: Runs,
     data: tuple[Path, ...],

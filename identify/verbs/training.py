@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -23,6 +24,7 @@ from identify.verbs.terminal import (
 
 if TYPE_CHECKING:
     from identify.fit import Epoch
+    from identify.through import Pass
 
 
 def train(
@@ -60,7 +62,14 @@ def train(
             note = f"epoch {epoch.number}: {epoch.validation:.3f} Nm, best {epoch.best:.3f}, stale {epoch.stale}"
             bar.update(task, completed=epoch.number, note=note)
 
-        run = training.train(settings, recordings, out, seed=seed, device=chosen, resume=resume, report=report)
+        def report_pass(one: Pass) -> None:
+            note = f"pass {one.number}: {one.train:.2f} mrad, validation {one.validation:.2f}"
+            bar.update(second, completed=one.number, note=note)
+
+        passes = settings.through.epochs if settings.through else 0
+        second = bar.add_task("through the replay", total=passes, note="", visible=bool(passes))
+        seeded = partial(training.train, seed=seed, device=chosen, resume=resume)
+        run = seeded(settings, recordings, out, report=report, report_pass=report_pass)
     by_part = evaluate.by_part(run, recordings)
     metrics = {part: evaluate.table(judgements) for part, judgements in by_part.items()}
     write_bytes(out / "metrics.json", (json.dumps(metrics, indent=1) + "\n").encode())

@@ -1,0 +1,77 @@
+"""`python -m identify replay`: its arguments, and the order of what it does and prints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from collect.errors import UserError
+from identify.verbs.terminal import JsonFile, Runs, progress, write_json
+
+
+def replay(
+    paths: Runs,
+    parameters: Path | None = None,
+    per_joint: bool = False,
+    figure: Path | None = None,
+    endure: float | None = None,
+    json_file: JsonFile = None,
+) -> int:
+    """Drive the rigid body by a recording's commands alone, through runs and their baselines, and compare the motion.
+
+    Args:
+        paths: Folders that `train` wrote, one or several, then recordings or folders of them; of a recording that a run
+            was trained on only the test segments are replayed, if it has any.
+        parameters: Also replay what `fit` found: its parameters.yaml.
+        per_joint: Print every joint as well.
+        figure: Draw error over time, and gain and phase over frequency, of the first recording to this PNG.
+        endure: Also go through the first recording's commands forth and back with each net for so long [s].
+        json_file: Write the errors to this file too: by kind, by joint, over time and over frequency.
+    """
+    import torch
+
+    from identify import endurance as enduring
+    from identify import figures, motion_error, replay_table, runs
+    from identify import replay as replaying
+
+    torch.set_num_threads(1)  # twelve joints at a time are too few to share
+    folders, recordings = _parted(paths)
+    loaded, data = [runs.load(path) for path in folders], replaying.load(recordings)
+    done: list[replaying.Replay] = []
+    with progress() as bar:
+        task = bar.add_task("replay", total=len(replaying.predictors(loaded)) * len(data), note="")
+        for one in replaying.replay(loaded, data):
+            done.append(one)
+            bar.update(task, advance=1, note=f"{one.recording}: {one.predictor}")
+    for recording in data:
+        mine = [one for one in done if one.recording == recording.session]
+        again = motion_error.repeatability_mrad(recording)
+        Console().print(replay_table.motion(mine, loaded, recording, again))
+        if per_joint:
+            Console().print(replay_table.by_joint(mine))
+    if endure is not None:
+        for predictor in replaying.predictors(loaded)[-len(loaded) :]:
+            with Console(stderr=True).status(f"{endure:.0f} s of {predictor.name}"):
+                lasted = enduring.endure(loaded, data[0], predictor, endure)
+            print(lasted.in_words)
+    if figure is not None:
+        first = [one for one in done if one.recording == data[0].session]
+        try:
+            figure.parent.mkdir(parents=True, exist_ok=True)
+            figure.write_bytes(figures.png(figures.motion(first, title=data[0].session)))
+        except OSError as error:
+            raise UserError(f"cannot write: {error.strerror}", where=str(figure), fix="check --figure") from error
+    if json_file is not None:
+        write_json(json_file, {"replay_rmse_mrad": motion_error.table(done), **motion_error.details(done)})
+    return 0
+
+
+def _parted(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """Runs and recordings; what comes first must be a run."""
+    folders = [path for path in paths if (path / "run.json").is_file()] or [*paths[:1]]
+    recordings = [path for path in paths if path not in folders]
+    if not recordings:
+        raise UserError("there is nothing to replay", where="the arguments", fix="give runs, then recordings")
+    return folders, recordings

@@ -1,0 +1,79 @@
+"""How much faster than the robot a replay with a net in the loop is; run with -s to see the figures.
+
+Twelve joints, a net of mlp_joint.yaml's shape called every 2 ms, MuJoCo in steps of 1 ms. What is judged is a ratio:
+simulated time over CPU time on one core, over passed time on two.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from collect.config import load
+from identify.dataset import ROTOR
+from identify.drive import PHYSICS, Start, drive
+from identify.laws import Commands, Law, forward, lagged
+from identify.models import build
+from identify.settings import TrainConfig
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from moved import KD, KP, target  # noqa: E402
+
+pytestmark = pytest.mark.slow
+
+CONFIG = load(ROOT / "configs" / "identify" / "mlp_joint.yaml", TrainConfig)
+BARE = {"armature": ROTOR, "viscous": np.zeros(12), "dry": np.zeros(12)}
+
+
+def start(seconds: float) -> Start:
+    """A chirp that a 500 Hz log commands."""
+    rows = np.arange(0.0, seconds, 0.002)
+    gains = (np.full((len(rows), 12), gain) for gain in (KP, KD))
+    steps = np.arange(0.0, rows[-1], PHYSICS)
+    return Start(Commands(rows, target(rows), *gains, steps), target(rows[:1])[0], np.zeros(12))
+
+
+def net(parts: list[Commands]) -> Law:
+    """A line that is the law itself, with an untrained net of the full size beside it that is asked all the same."""
+    torch.manual_seed(0)
+    model = build(CONFIG)
+    with torch.no_grad():
+        model.output_scale.fill_(1e-3)
+        model.line[0], model.line[len(CONFIG.features.lags)] = 1e3, -1e3
+    return lagged(parts, CONFIG.features, forward(model))
+
+
+def times_real_time(count: int, seconds: float, threads: int, clock: Callable[[], float]) -> float:
+    """Simulated time of all trajectories together over that of a clock."""
+    starts = [start(seconds) for _ in range(count)]
+    began = clock()
+    moved = drive(starts, net, BARE, threads=threads)
+    passed = clock() - began
+    wanted = starts[0].commands.in_force(starts[0].commands.q_target)
+    assert all(np.abs(q - wanted).max() < 0.3 for _, q in moved)  # it moved with the net, not somewhere
+    return count * seconds / passed
+
+
+def test_one_trajectory_on_one_core_is_20_times_faster_than_the_robot() -> None:
+    """By CPU time, which is the time that passes where a core has nothing else to do; the best of three."""
+    found = max(times_real_time(1, 5.0, 1, time.process_time) for _ in range(3))
+    print(f"\none trajectory, one core: {found:.0f} times real time")
+    assert found > 20.0
+
+
+def test_64_trajectories_on_two_cores_are_100_times_faster_together() -> None:
+    """By the clock on the wall, for that threads do not wait for each other is part of it; the best of three."""
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("two cores are needed")
+    found = max(times_real_time(64, 2.0, 2, time.perf_counter) for _ in range(3))
+    print(f"\n64 trajectories, two cores: {found:.0f} times real time together")
+    assert found > 100.0
