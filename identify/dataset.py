@@ -17,7 +17,8 @@ from collect.errors import UserError
 from collect.joints import JOINTS, N_JOINTS
 from collect.recording import Recording, find, read
 from identify.features import Array, Features, at, matrix, terms
-from identify.sampling import TURN, sampled
+from identify.gains import truncated
+from identify.sampling import TURN, in_turns, sampled
 
 _GAP = 2.5
 """Rows further apart than this many periods belong to two stretches: nothing is interpolated across."""
@@ -58,6 +59,8 @@ class Series:
     kp: Array
     """[Nm/rad]"""
     kd: Array
+    """That motors close, see `kd_in_force` [Nm·s/rad]."""
+    kd_commanded: Array
     """[Nm·s/rad]"""
     torque: Array
     """What is learned and judged, tau_est or tau_joint [Nm]."""
@@ -132,7 +135,7 @@ def series(recording: Recording, *, where: str, label: Label = "tau_est") -> Ser
         found["tau_est"] = moved.torque + ROTOR * moved.ddq
         found["dq"] = moved.dq if "dq" in recording.missing else recording.dq
         unbroken_rows = tuple(moved.known(rows) for rows in unbroken_rows if moved.known(rows).stop > rows.start)
-    wide = {name: getattr(recording, name).astype(np.float64) for name in ("q", "q_target", "kp", "kd")}
+    wide = {name: getattr(recording, name).astype(np.float64) for name in ("q", "q_target", "kp")}
     return Series(
         name=recording.session,
         sha256=recording.content_sha256(),
@@ -145,6 +148,8 @@ def series(recording: Recording, *, where: str, label: Label = "tau_est") -> Ser
         stretches=unbroken_rows,
         dq=found["dq"].astype(np.float64),
         torque=found["tau_est"].astype(np.float64),
+        kd=kd_in_force(recording),
+        kd_commanded=recording.kd.astype(np.float64),
         **wide,
     )
 
@@ -157,6 +162,18 @@ def sampling(recording: Recording) -> Array:
     # Rows with the robot's own tick are its states; any others were read by a logger at a time of its own.
     oldest = TURN if recording.tick is not None else TURN + 1.0 / recording.rate
     return sampled(recording.clock, q, dq, tuple(stretches(recording)), oldest)
+
+
+def kd_in_force(recording: Recording) -> Array:
+    """Kd that the motors closed, shape (N, 12) [Nm·s/rad]: as commanded, or of a real robot's (`identify.gains`).
+
+    A real robot is known by how its joints are sampled (`identify.sampling`); a log that does not tell is believed.
+    """
+    kd = recording.kd.astype(np.float64)
+    if {"q", "dq"} & set(recording.missing):
+        return kd
+    q, dq = (getattr(recording, name).astype(np.float64) for name in ("q", "dq"))
+    return truncated(kd) if in_turns(recording.clock, q, dq, tuple(stretches(recording))) else kd
 
 
 def stretches(recording: Recording) -> Iterator[slice]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from collect.joints import LOWER, N_JOINTS, UPPER
 from collect.recording import Recording
+from identify.dataset import kd_in_force
 from identify.drive import Start, drive
 from identify.features import Array
 from identify.laws import Commands
@@ -59,7 +60,8 @@ def endure(runs: list[Run], recording: Recording, predictor: Predictor, seconds:
     time = recording.clock[rows] - recording.clock[rows.start]
     once = np.arange(0.0, time[-1], predictor.physics)
     passes = max(3, int(np.ceil(0.5 * (seconds / once[-1] + 1.0))))
-    q_target, kp, kd = (_mirrored(getattr(recording, name)[rows].astype(float)) for name in ("q_target", "kp", "kd"))
+    told = (recording.q_target.astype(float), recording.kp.astype(float), kd_in_force(recording))
+    q_target, kp, kd = (_mirrored(values[rows]) for values in told)
     period = 2.0 * time[-1]
     whole = np.concatenate([time, period - time[-2:0:-1]])  # the turning rows once
     stamps = (whole + period * np.arange(passes)[:, None]).ravel()

@@ -195,7 +195,7 @@ def _of_segments(data: Series, word: Callable[[slice], str]) -> NDArray[np.str_]
 
 def _gains(data: Series) -> NDArray[np.str_]:
     def word(rows: slice) -> str:
-        (kp, kd) = (np.unique(gain[rows.start].round(4)) for gain in (data.kp, data.kd))
+        (kp, kd) = (np.unique(gain[rows.start].round(4)) for gain in (data.kp, data.kd_commanded))
         return f"kp {'/'.join(f'{x:g}' for x in kp)} kd {'/'.join(f'{x:g}' for x in kd)}"
 
     return _of_segments(data, word)

@@ -19,7 +19,7 @@ from collect.errors import UserError
 from collect.joints import BY_KIND, N_JOINTS, Kind
 from collect.recording import Recording, find, read
 from identify.baselines import NAMES as BASELINES
-from identify.dataset import ROTOR, sampling, series, stretches
+from identify.dataset import ROTOR, kd_in_force, sampling, series, stretches
 from identify.drive import PHYSICS, Start, drive
 from identify.evaluate import Judgement, judge
 from identify.features import Array, at
@@ -154,7 +154,10 @@ def replayed(
         parts: of each recording the stretches.
         when: of each recording when its joints were sampled, shape (N, 12) [s] (`identify.dataset.sampling`).
     """
-    starts = [_start(recording, rows, predictor.physics) for recording, chosen in parts for rows in chosen]
+    starts = []
+    for recording, chosen in parts:
+        kd = kd_in_force(recording)
+        starts += [_start(recording, kd, rows, predictor.physics) for rows in chosen]
     motions = iter(drive(starts, predictor.make, predictor.beside))
     for (recording, chosen), sampled in zip(parts, when, strict=True):
         sizes = [rows.stop - rows.start for rows in chosen]
@@ -169,13 +172,13 @@ def replayed(
         )
 
 
-def _start(recording: Recording, rows: slice, physics: float) -> Start:
+def _start(recording: Recording, kd: Array, rows: slice, physics: float) -> Start:
     time = recording.clock[rows]
     steps = time[0] + np.arange(int(np.ceil((time[-1] - time[0]) / physics - 1e-9)) + 1) * physics
-    q_target, kp, kd = (getattr(recording, name)[rows].astype(float) for name in ("q_target", "kp", "kd"))
+    q_target, kp = (getattr(recording, name)[rows].astype(float) for name in ("q_target", "kp"))
     # A log without velocities is taken to start at rest.
     dq = np.zeros(N_JOINTS) if "dq" in recording.missing else recording.dq[rows.start].astype(float)
-    return Start(Commands(time, q_target, kp, kd, steps), recording.q[rows.start].astype(float), dq)
+    return Start(Commands(time, q_target, kp, kd[rows], steps), recording.q[rows.start].astype(float), dq)
 
 
 def torque(run: Run, recording: Recording) -> Judgement | None:

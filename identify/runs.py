@@ -6,7 +6,6 @@ best.pt        the net with the lowest validation loss: a dict of tensors, nothi
 last.pt        where `--resume` goes on: net, optimiser, counters
 history.csv    loss of every epoch
 through.*      of a training through the replay: where --resume goes on, loss of every pass (identify.through)
-gains.json     ditto: what the motion says of the kd that was logged
 metrics.json   torque errors of every predictor on the run's own three parts
 report.html    all of this for people, with figures (identify.report)
 """

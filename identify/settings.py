@@ -111,12 +111,10 @@ class Through:
     """Length of the pieces that are moved side by side, each from its measured state [s]."""
     window: float = 0.2
     """Time through which gradients flow back; the state is carried on from window to window [s]."""
-    own_gains: float = 1.0
-    """What it costs to believe that a recording's kd was another than logged, per mean |log| of the factor [1]."""
 
     def __post_init__(self) -> None:
-        if self.epochs < 1 or not 0.0 < self.learning_rate <= 1.0 or self.own_gains < 0.0:
-            raise ValueError("epochs at least 1, learning_rate above 0 and at most 1, own_gains not negative")
+        if self.epochs < 1 or not 0.0 < self.learning_rate <= 1.0:
+            raise ValueError("epochs must be at least 1, learning_rate above 0 and at most 1")
         if not 0.0 < self.window <= self.piece:
             raise ValueError("window must be above 0 and fit into piece")
 

@@ -1,17 +1,15 @@
 """The second training of a net of joint torque: through the replay (`identify.unrolled`), on the error of the motion.
 
-    loss = mean((q_replayed − q)² / SCALE²) + own_gains · mean |log f|
+    loss = mean((q_replayed − q)² / SCALE²)
 
-f is what the logged kd of each recording and kind of joint is multiplied by, learned beside the net and thrown away
-with the pieces: a log can be wrong about its gains, and a net that believes it is wrong about all others. The absolute
-value lets it be one where nothing speaks against it.
+It starts from the net that the one-step training found. Its length is fixed, as the cosine that the step size follows
+needs; what configurations say was chosen by leaving out whole training recordings.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import cos, pi
@@ -23,7 +21,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from collect.errors import UserError
-from collect.joints import KINDS, LEGS
 from identify.dataset import Series
 from identify.models import MLP, build
 from identify.runs import write_bytes, write_tensors
@@ -32,8 +29,6 @@ from identify.unrolled import Pieces, Surrogate, Track, pieces, tracks, windows
 
 SCALE = 0.005
 """Error at which the loss is one [rad]: about what one-step training leaves."""
-_GAIN_RATE = 2e-3
-"""Step size of Adam for log f."""
 _WATCHED = 0.5
 """Length of the validation pieces [s]: a run of validation rows holds little more."""
 
@@ -47,7 +42,7 @@ class Pass:
     train: float
     """Position error while training, rms [mrad]."""
     validation: float
-    """Of the validation rows' pieces, the logged gains believed, rms [mrad]; NaN where none is long enough."""
+    """Of the validation rows' pieces, rms [mrad]; NaN where none is long enough."""
 
 
 def learn(
@@ -62,7 +57,7 @@ def learn(
 ) -> None:
     """Train the best.pt of a run folder on, from through.pt if there is one; the last pass's net is the best.
 
-    through.pt, through.csv and gains.json are on disk after every pass.
+    through.pt and through.csv are on disk after every pass.
 
     Args:
         config: its `through` says how.
@@ -85,56 +80,43 @@ def learn(
         [track for one, kept in zip(data, rows, strict=True) for track in tracks(config.features, one, kept)]
         for rows in (training, validation)
     )
-    names = sorted({one.name for one in data})
-    own = torch.zeros(len(names), len(KINDS), requires_grad=True)
-    weights = [*model.parameters(), model.line.requires_grad_(True)]
-    groups = [{"params": weights, "lr": how.learning_rate}, {"params": [own], "lr": _GAIN_RATE}]
-    optimizer, rates = torch.optim.Adam(groups), (how.learning_rate, _GAIN_RATE)
+    weights = [*model.parameters(), *([model.line.requires_grad_(True)] if model.residual else [])]
+    optimizer = torch.optim.Adam(weights)
     done: list[Pass] = []
     if (out / "through.pt").is_file():
-        done = _restore(out / "through.pt", model, own, optimizer)
+        done = _restore(out / "through.pt", model, optimizer)
     while len(done) < how.epochs:
         number = len(done) + 1
         # As in one-step training a resumed pass draws what an uninterrupted one would.
         offset = int(np.random.default_rng((seed, number)).integers(0, length // 2))
-        _set_rates(optimizer, rates, (number - 1) / how.epochs)
+        optimizer.param_groups[0]["lr"] = how.learning_rate * _share((number - 1) / how.epochs)
         served = pieces(learned, surrogate.past, length, offset)
         if served is None:
             fix = "shorten through.piece, or give longer recordings"
             raise UserError("no training rows are as long as a piece", where="the training", fix=fix)
-        of = torch.tensor([names.index(learned[int(track)].name) for track in served.track])
-        squares = _pass(surrogate, served, own, of, how, config.features.step, optimizer, weights)
+        squares = _pass(surrogate, served, round(how.window / config.features.step), optimizer, weights)
         done.append(Pass(number, 1e3 * squares**0.5, 1e3 * _judge(surrogate, watched) ** 0.5))
         if not np.isfinite(squares):
             raise UserError("the motion has diverged", where="the training", fix="lower through.learning_rate")
-        _save(out, model, own, names, optimizer, done)
+        _save(out, model, optimizer, done)
         report(done[-1])
     write_tensors(out / "best.pt", {name: value.detach() for name, value in model.state_dict().items()})
 
 
 def _pass(
-    surrogate: Surrogate,
-    served: Pieces,
-    own: Tensor,
-    of: Tensor,
-    how: Through,
-    step: float,
-    optimizer: torch.optim.Adam,
-    weights: list[Tensor],
+    surrogate: Surrogate, served: Pieces, window: int, optimizer: torch.optim.Adam, weights: list[Tensor]
 ) -> float:
     """One pass over all pieces side by side, a step of the optimiser for each window; mean squared error [rad²]."""
     state, total, calls = surrogate.start(served), 0.0, len(served.q) - 1 - surrogate.past
-    for window in windows(surrogate.past, len(served.q) - 1, round(how.window / step)):
-        factor = own[of].exp().repeat(1, len(LEGS))
-        moved, state = surrogate.move(served, state, window, served.kd * factor)
-        error = moved - served.q[window.start + 1 : window.stop + 1]
-        loss = (error / SCALE).square().mean() + how.own_gains * own.abs().mean()
+    for part in windows(surrogate.past, len(served.q) - 1, window):
+        moved, state = surrogate.move(served, state, part)
+        error = moved - served.q[part.start + 1 : part.stop + 1]
         optimizer.zero_grad()
-        loss.backward()
+        (error / SCALE).square().mean().backward()
         nn.utils.clip_grad_norm_(weights, 1.0)
         optimizer.step()
         state = state.detached()
-        total += float(error.detach().square().mean()) * len(window)
+        total += float(error.detach().square().mean()) * len(part)
     return total / calls
 
 
@@ -145,38 +127,30 @@ def _judge(surrogate: Surrogate, watched: Sequence[Track]) -> float:
     if served is None:
         return float("nan")
     calls = range(surrogate.past, len(served.q) - 1)
-    moved, _ = surrogate.move(served, surrogate.start(served), calls, served.kd)
+    moved, _ = surrogate.move(served, surrogate.start(served), calls)
     return float((moved - served.q[calls.start + 1 :]).square().mean())
 
 
-def _set_rates(optimizer: torch.optim.Adam, rates: tuple[float, float], passed: float) -> None:
-    """Half a cosine from the whole rate down to a fiftieth."""
-    for group, rate in zip(optimizer.param_groups, rates, strict=True):
-        group["lr"] = rate * (0.02 + 0.98 * 0.5 * (1.0 + cos(pi * passed)))
+def _share(passed: float) -> float:
+    """Of the step size, along half a cosine from all of it to a fiftieth."""
+    return 0.02 + 0.98 * 0.5 * (1.0 + cos(pi * passed))
 
 
-def _save(
-    out: Path, model: MLP, own: Tensor, names: Sequence[str], optimizer: torch.optim.Adam, done: Sequence[Pass]
-) -> None:
+def _save(out: Path, model: MLP, optimizer: torch.optim.Adam, done: Sequence[Pass]) -> None:
     history = [list(vars(one).values()) for one in done]
-    content = {"model": model.state_dict(), "own": own.detach(), "optimizer": optimizer.state_dict(), "done": history}
+    content = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "done": history}
     write_tensors(out / "through.pt", content)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["pass", "train_rmse_mrad", "validation_rmse_mrad"])
     writer.writerows(history)
     write_bytes(out / "through.csv", text.getvalue().encode())
-    factors = own.detach().exp().tolist()
-    gains = {name: dict(zip(KINDS, row, strict=True)) for name, row in zip(names, factors, strict=True)}
-    write_bytes(out / "gains.json", (json.dumps({"kd_over_logged": gains}, indent=1) + "\n").encode())
 
 
-def _restore(path: Path, model: MLP, own: Tensor, optimizer: torch.optim.Adam) -> list[Pass]:
+def _restore(path: Path, model: MLP, optimizer: torch.optim.Adam) -> list[Pass]:
     try:
         content = torch.load(path, weights_only=True)
         model.load_state_dict(content["model"])
-        with torch.no_grad():
-            own.copy_(content["own"])
         optimizer.load_state_dict(content["optimizer"])
         return [Pass(*row) for row in content["done"]]
     except Exception as error:

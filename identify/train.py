@@ -111,7 +111,7 @@ def _gains(data: Sequence[Series], training: Sequence[np.ndarray]) -> Gains:
         low, high = values.min(0), values.max(0)
         return Ranges(**{kind: (float(low[i].min()), float(high[i].max())) for kind, i in BY_KIND.items()})
 
-    return Gains(kp=ranges("kp"), kd=ranges("kd"))
+    return Gains(kp=ranges("kp"), kd=ranges("kd_commanded"))
 
 
 def serve(

@@ -105,8 +105,6 @@ class Pieces:
     bias: Tensor
     turned: Tensor
     """Shape (past + T, P, 4, 3, 3)."""
-    track: Tensor
-    """Which track each is of, shape (P,)."""
 
     def __len__(self) -> int:
         return self.q.shape[1]
@@ -128,7 +126,7 @@ def pieces(found: Sequence[Track], past: int, length: int, offset: int) -> Piece
         return torch.from_numpy(np.stack(parts, axis=1).astype(np.float32))
 
     names = ("q", "dq", "q_target", "kp", "kd", "bias", "turned")
-    return Pieces(**{name: cut(name) for name in names}, track=torch.tensor([index for index, _ in starts]))
+    return Pieces(**{name: cut(name) for name in names})
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,17 +158,17 @@ class Surrogate:
 
     def start(self, one: Pieces) -> State:
         """The measured state after the past."""
-        before = self._terms(one, slice(0, self.past), one.q[: self.past], one.dq[: self.past], one.kd)
+        before = self._terms(one, slice(0, self.past), one.q[: self.past], one.dq[: self.past])
         history = torch.stack(before).flip(1).permute(0, 2, 3, 1)
         return State(one.q[self.past], one.dq[self.past], history)
 
-    def move(self, one: Pieces, state: State, calls: range, kd: Tensor) -> tuple[Tensor, State]:
-        """Positions (len(calls), P, 12) after each of some calls, and the state after them; `kd` instead of its own."""
+    def move(self, one: Pieces, state: State, calls: range) -> tuple[Tensor, State]:
+        """Positions (len(calls), P, 12) after each of some calls, and the state after them."""
         q, dq, history = state.q, state.dq, state.history
         h, count, moved = self.features.step / self.substeps, len(one), []
         identity = self.identity.repeat(count, 1)
         for k in calls:
-            now = torch.stack(self._terms(one, k, q, dq, kd))[..., None]
+            now = torch.stack(self._terms(one, k, q, dq))[..., None]
             history = torch.cat([now, history[..., : self.past - 1]], dim=-1)
             seen = history[..., self.lags].permute(1, 2, 0, 3).reshape(count * N_JOINTS, -1)
             tau = self.model(torch.cat([seen, identity], dim=1)).reshape(count, N_JOINTS)
@@ -183,8 +181,8 @@ class Surrogate:
             moved.append(q)
         return torch.stack(moved), State(q, dq, history)
 
-    def _terms(self, one: Pieces, k: int | slice, q: Tensor, dq: Tensor, kd: Tensor) -> tuple[Tensor, ...]:
-        return terms(self.features, one.q_target[k], q, dq, one.kp[k], kd[k])  # type: ignore[arg-type,return-value]
+    def _terms(self, one: Pieces, k: int | slice, q: Tensor, dq: Tensor) -> tuple[Tensor, ...]:
+        return terms(self.features, one.q_target[k], q, dq, one.kp[k], one.kd[k])  # type: ignore[arg-type,return-value]
 
 
 def windows(first: int, last: int, window: int) -> Iterator[range]:
