@@ -107,16 +107,21 @@ def law(parameters: Parameters) -> Callable[[Commands], Law]:
 
     def make(commands: Commands) -> Law:
         p = {field.name: np.array(getattr(parameters, field.name)) for field in fields(parameters)}
-        target = held(commands.time, commands.q_target, commands.steps, commands.step, p["delay"]) + p["offset"]
+        # A simulator's velocity is that of half a step ago, its position and torque are of now (leapfrog).
+        now = commands.steps - 0.5 * commands.step
+        target = held(commands.time, commands.q_target, now, commands.step, p["delay"]) + p["offset"]
         kp = p["spring"] * commands.in_force(commands.kp)
         kd = p["damper"] * commands.in_force(commands.kd)
-        blend = 1.0 - np.exp(-commands.step / np.maximum(p["lag"], 1e-9))
-        torque: Array = np.zeros(N_JOINTS)
+        decay, old, new = filtered(p["lag"], commands.step)
+        torque, asked, before = np.zeros(N_JOINTS), np.zeros(N_JOINTS), np.zeros(N_JOINTS)
 
         def torque_of(m: int, q: Array, dq: Array) -> Array:
-            nonlocal torque
-            wanted = kp[m] * (target[m] - q) - kd[m] * dq
-            torque = torque + blend * (wanted - torque) if m else wanted
+            nonlocal torque, asked, before
+            if m == 0:
+                before = dq
+            wanted = kp[m] * (target[m] - q) - kd[m] * (1.5 * dq - 0.5 * before)
+            torque = decay * torque + old * asked + new * wanted if m else wanted
+            asked, before = wanted, dq.copy()
             eased = p["breakaway"] * (1.0 - np.exp(-np.square(dq / p["stribeck"]))) * np.sign(dq)
             return np.asarray(torque + eased - p["load"] * np.abs(torque) * np.tanh(dq / SOFT))
 
@@ -159,6 +164,14 @@ def held(time: Array, rows: Array, steps: Array, step: float, delay: Array) -> A
         until = np.interp(steps + step - late, end, total[:, j])
         mean[:, j] = (until - np.interp(steps - late, end, total[:, j])) / step
     return mean
+
+
+def filtered(lag: Array, step: float) -> tuple[Array, Array, Array]:
+    """A first-order lag over one step, its input a straight line: weights of its state, the old input and the new."""
+    constant = np.maximum(lag, 1e-6) / step
+    decay = np.exp(-1.0 / constant)
+    new = 1.0 - constant * (1.0 - decay)
+    return decay, 1.0 - decay - new, new
 
 
 def save(fitted: Fitted, path: Path) -> None:

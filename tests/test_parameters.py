@@ -45,11 +45,12 @@ class TestFile:
 
 class TestLaw:
     def test_an_ideal_motor_is_a_pd(self) -> None:
-        """The target that was in force over the step."""
+        """On the target that was in force, mean from half a step before to half a step after."""
         given = commands()
         ideal, q, dq = law(IDEAL)(given), np.full(12, 0.1), np.full(12, -0.3)
-        for m in (0, 5, 50):
-            expected = 25.0 * (given.in_force(given.q_target)[m] - q) + 0.6
+        ideal(0, q, dq)
+        for m in (1, 5, 50):
+            expected = 25.0 * (given.in_force(given.q_target)[[m - 1, m]].mean(0) - q) + 0.6
             np.testing.assert_allclose(ideal(m, q, dq), expected, atol=1e-9)
 
     def test_a_delay_shifts_a_held_target(self) -> None:
@@ -63,14 +64,14 @@ class TestLaw:
         np.testing.assert_allclose(half[1:], 0.5 * (now[1:] + now[:-1]), atol=1e-9)
 
     def test_the_lag_is_that_of_a_first_order(self) -> None:
-        """After one time constant 63 % of a step of the torque has come."""
+        """What it is asked is a straight line over a step, and it follows with its time constant."""
         given = commands()
-        slow = law(dataclasses.replace(IDEAL, lag=(0.01,) * 12))(
-            dataclasses.replace(given, q_target=0 * given.q_target)
-        )
+        still = dataclasses.replace(given, q_target=0.0 * given.q_target)
+        slow = law(dataclasses.replace(IDEAL, lag=(0.01,) * 12))(still)
         slow(0, np.zeros(12), np.zeros(12))
         torque = [slow(m, np.full(12, -1.0), np.zeros(12)) for m in range(1, 11)][-1]
-        np.testing.assert_allclose(torque, 25.0 * (1.0 - np.exp(-1.0)))
+        ramped = 10.0 * (1.0 - np.exp(-0.1)) * np.exp(-0.9)  # after a ramp of 1 ms and 9 ms more
+        np.testing.assert_allclose(torque, 25.0 * (1.0 - ramped))
 
     def test_dry_friction_falls_with_speed_and_grows_with_load(self) -> None:
         """What the body resists less what the law gives back."""
