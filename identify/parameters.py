@@ -168,7 +168,7 @@ def held(time: Array, rows: Array, steps: Array, step: float, delay: Array) -> A
 
 def filtered(lag: Array, step: float) -> tuple[Array, Array, Array]:
     """A first-order lag over one step, its input a straight line: weights of its state, the old input and the new."""
-    constant = np.maximum(lag, 1e-6) / step
+    constant = np.maximum(lag, 1e-12) / step
     decay = np.exp(-1.0 / constant)
     new = 1.0 - constant * (1.0 - decay)
     return decay, 1.0 - decay - new, new

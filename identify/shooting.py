@@ -6,7 +6,8 @@ windows and all trial parameters advance together. What a joint does forgets its
 first part of a window is not judged, and windows overlap by it.
 
 The step is leapfrog: positions at whole steps, velocities between them, so that an error of order one, which would
-be a delay of half a step, does not arise. Dry friction stops a joint within a step or not at all, and never turns it round.
+be a delay of half a step, does not arise. Dry friction stops a joint within a step or not at all, it never turns one
+round.
 """
 
 from __future__ import annotations
