@@ -1,0 +1,241 @@
+"""`identify fit`: what each actuator is, from positions and commands alone; no torque is looked at.
+
+It starts from least squares on the inverse dynamics, where all but the delay is linear, and ends with the parameters
+whose open-loop motion is nearest to the measured one (`identify.shooting`). What the motion cannot tell is held at what
+an ideal actuator has, and said; friction of load, of breaking away and a lag of the torque are kept only where their
+95 % confidence interval leaves out zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import least_squares
+
+from collect.body import ARMATURE, DRY, VISCOUS
+from collect.errors import UserError
+from collect.joints import BY_KIND, N_JOINTS, NAMES
+from collect.recording import Recording
+from identify.delay import LONGEST
+from identify.features import Array
+from identify.parameters import Fitted, Margins, Parameters, Source, held
+from identify.shooting import FIELDS, STEP, Stretch, Windows, prepare, simulate, windows
+
+LOW = np.array([0.0, 0.0, 0.0, 0.0, 0.02, 0.0, 0.3, 0.0, -0.1, 0.0, 0.0])
+"""Least values, in the order of `FIELDS`."""
+HIGH = np.array([0.2, 2.0, 3.0, 2.0, 5.0, 0.5, 3.0, 3.0, 0.1, LONGEST, 0.010])
+"""Greatest values."""
+TYPICAL = np.array([0.02, 0.2, 0.2, 0.1, 0.2, 0.05, 0.5, 0.5, 0.02, 0.002, 0.002])
+"""Their size on real Go2s: what is less sure than this is not known."""
+OPTIONAL = ("load", "breakaway", "lag")
+"""Kept where they are seen."""
+HOLD = ("load", "breakaway", "lag", "damper", "spring", "offset", "viscous", "armature", "dry", "delay", "stribeck")
+"""Which is held first where the motion does not tell several apart: that whose ideal value is best known."""
+FEWEST = 20
+"""Windows that a fit needs: of fewer no confidence interval can be had."""
+_STILL = 0.02
+"""A joint that moves less is not fitted, standard deviation [rad]."""
+_SOFT = 0.05
+"""Speed over which dry friction turns round in the linear start [rad/s]."""
+_DIFFERENCE = 1e-3
+"""Step of the derivatives, in typical sizes."""
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """One joint."""
+
+    values: Array
+    """In the order of `FIELDS`, shape (11,)."""
+    margins: Array
+    """Half of the 95 % confidence intervals, NaN where held, shape (11,)."""
+    rms: float
+    """Error of its motion over the windows [rad]."""
+    warnings: tuple[str, ...]
+
+
+def fit(recordings: Sequence[Recording], report: Callable[[str], None] = lambda done: None) -> tuple[Fitted, Array]:
+    """Fit twelve actuators to recordings of one hung robot.
+
+    Args:
+        recordings: with positions, targets and gains; torque is not looked at.
+        report: called with what is done, once for each recording and joint.
+
+    Returns:
+        The parameters, and the error of each joint's motion over the windows, shape (12,) [rad].
+
+    Raises:
+        UserError: when a channel is missing, the robot stood on the ground, or the recordings are too short.
+    """
+    data: list[Stretch] = []
+    for one in recordings:
+        data += prepare(one)
+        report(one.session)
+    found: dict[int, Solution] = {}
+    for joint in range(N_JOINTS):
+        given = windows(data, joint)
+        if given.when.shape[1] < FEWEST:
+            what = f"{given.when.shape[1]} windows of a second are too few"
+            raise UserError(what, where=recordings[0].session, fix=f"record {FEWEST} s of motion or more")
+        if given.measured.std() > _STILL:
+            found[joint] = solve(given, start(data, joint), joint)
+        report(NAMES[joint])
+    return _together(found, recordings), np.array([found[j].rms if j in found else np.nan for j in range(N_JOINTS)])
+
+
+def start(data: Sequence[Stretch], joint: int) -> Array:
+    """Where the refinement starts: the delay of a grid at which the inverse dynamics are explained best, and the rest.
+
+    Returns:
+        Shape (11,), in the order of `FIELDS`, within the bounds.
+    """
+    tried = [_linear(data, joint, delay) for delay in np.arange(0.0, 0.5 * LONGEST, 1e-3)]
+    _, values = min(tried, key=lambda one: one[0])
+    return np.clip(values, LOW, HIGH)
+
+
+def _linear(data: Sequence[Stretch], joint: int, delay: float) -> tuple[float, Array]:
+    """Squared error and values of the least squares on the inverse dynamics at one delay."""
+    x, y = [], []
+    for one in data:
+        dq, ddq, q = one.dq[:, joint], one.ddq[:, joint], one.q[:, joint]
+        when, kp = one.sampled[:, joint], one.kp[:, joint]
+        late = held(one.time, one.q_target[:, [joint]], when - 0.5 * STEP, STEP, np.array([delay]))[:, 0]
+        columns = [kp * (late - q), -one.kd[:, joint] * dq, -ddq, -dq, -np.tanh(dq / _SOFT), kp]
+        x.append(np.stack(columns, axis=1))
+        y.append(one.torque[:, joint])
+    design, torque = np.concatenate(x), np.concatenate(y)
+    scale = np.sqrt(np.square(design).mean(0)) + 1e-12
+    weights = np.linalg.lstsq(design / scale, torque, rcond=1e-3)[0]
+    error = torque - design / scale @ weights
+    spring, damper, armature, viscous, dry, bias = weights / scale
+    values = _ideal(joint)
+    named = {"armature": armature, "viscous": viscous, "dry": dry, "spring": spring, "damper": damper, "delay": delay}
+    for name, value in (named | {"offset": bias / max(spring, 0.1), "lag": 0.001, "breakaway": 0.02}).items():
+        values[FIELDS.index(name)] = value
+    return float(np.square(error).sum()), values
+
+
+def _ideal(joint: int) -> Array:
+    """An ideal motor with the rotor and friction that IIT DLS identified on a Go2."""
+    known = {"armature": ARMATURE[joint], "viscous": VISCOUS[joint], "dry": DRY[joint], "delay": 0.005}
+    ideal = {"spring": 1.0, "damper": 1.0, "stribeck": TYPICAL[FIELDS.index("stribeck")]}
+    return np.array([(known | ideal).get(name, 0.0) for name in FIELDS])
+
+
+def solve(given: Windows, begin: Array, joint: int) -> Solution:
+    """Refine one joint; what is not seen or cannot be told is held, one after the other, until the rest is known."""
+    free, values, warnings = list(FIELDS), begin.copy(), []
+    if np.ptp(given.kd) < 0.1 * given.kd.mean():
+        _hold(free, values, "damper", joint)
+        warnings.append(f"{NAMES[joint]}: damper was held at 1, one kd alone does not tell it from viscous friction")
+    while True:
+        values, covariance, rms = _refine(given, values, free)
+        margins = 1.96 * np.sqrt(covariance.diagonal())
+        known = dict(zip(free, zip(values[_columns(free)], margins, _typical(free), strict=True), strict=True))
+        unseen = [name for name in OPTIONAL if name in known and not known[name][0] > known[name][1]]
+        unknown = [name for name in HOLD if name in known and not known[name][1] < known[name][2]]
+        if not unseen + unknown or len(free) == 1:
+            break
+        name = (unseen or unknown)[0]
+        if not unseen:
+            held_at = _ideal(joint)[FIELDS.index(name)]
+            warnings.append(f"{NAMES[joint]}: {name} was held at {held_at:.3g}, {_confused(free, name, covariance)}")
+        _hold(free, values, name, joint)
+    all_margins = np.full(len(FIELDS), np.nan)
+    all_margins[_columns(free)] = margins
+    return Solution(values, all_margins, rms, tuple(warnings))
+
+
+def _hold(free: list[str], values: Array, name: str, joint: int) -> None:
+    """Take a parameter at its ideal value; without friction of breaking away its speed says nothing."""
+    for one in (name, "stribeck") if name == "breakaway" else (name,):
+        if one in free:
+            free.remove(one)
+            values[FIELDS.index(one)] = _ideal(joint)[FIELDS.index(one)]
+
+
+def _confused(free: Sequence[str], name: str, covariance: Array) -> str:
+    """In words why a parameter cannot be told: which other moves with it."""
+    sizes = np.sqrt(covariance.diagonal())
+    related = np.abs(covariance[free.index(name)] / sizes / sizes[free.index(name)])
+    related[free.index(name)] = 0.0
+    other = free[int(np.nanargmax(related))]
+    return f"this motion does not tell it from {other} (correlation {related.max():.3f})"
+
+
+def _refine(given: Windows, begin: Array, free: Sequence[str]) -> tuple[Array, Array, float]:
+    """Least squares on the open-loop motion: values (11,), covariance of the free ones, and rms error [rad]."""
+    columns, typical = _columns(free), _typical(free)
+    seen: dict[bytes, tuple[Array, Array]] = {}
+
+    def both(x: Array) -> tuple[Array, Array]:
+        """Errors in typical sizes of a motion, and their slopes; found together, all trials at once."""
+        key = x.tobytes()
+        if key not in seen:
+            seen.clear()
+            trials = np.tile(begin, (len(free) + 1, 1))
+            trials[:, columns] = x
+            step = np.where(x + _DIFFERENCE > HIGH[columns] / typical, -_DIFFERENCE, _DIFFERENCE)
+            trials[1:, columns] += np.diag(step)
+            trials[:, columns] *= typical
+            moved = simulate(given, trials)
+            seen[key] = 1e3 * (moved[0] - given.measured), 1e3 * ((moved[1:] - moved[0]) / step[:, None]).T
+        return seen[key]
+
+    bounds = LOW[columns] / typical, HIGH[columns] / typical
+    inside = np.clip(begin[columns] / typical, bounds[0] + 1e-6, bounds[1] - 1e-6)
+    options: dict[str, Any] = {"ftol": 1e-5, "xtol": 1e-5, "max_nfev": 40}
+    best = least_squares(lambda x: both(x)[0], inside, jac=lambda x: both(x)[1], bounds=bounds, **options)
+    values = begin.copy()
+    values[columns] = best.x * typical
+    covariance = _covariance(best.jac, best.fun, given.rows[0]) * np.outer(typical, typical)
+    return values, covariance, float(1e-3 * np.sqrt(np.square(best.fun).mean()))
+
+
+def _covariance(slopes: Array, errors: Array, window: NDArray[np.intp]) -> Array:
+    """Of the parameters: windows are drawn, not rows, for errors of neighbours resemble each other.
+
+    The sandwich for clustered errors (Liang and Zeger, Biometrika 73, 1986), enlarged for few windows.
+    """
+    inverse = np.linalg.pinv(slopes.T @ slopes, rcond=1e-12, hermitian=True)
+    count = int(window.max()) + 1
+    scores = np.stack([np.bincount(window, column * errors, count) for column in slopes.T], axis=1)
+    few = count / max(count - slopes.shape[1], 1)
+    return np.asarray(inverse @ (scores.T @ scores) @ inverse * few)
+
+
+def _columns(free: Sequence[str]) -> list[int]:
+    return [FIELDS.index(name) for name in free]
+
+
+def _typical(free: Sequence[str]) -> Array:
+    return TYPICAL[_columns(free)]
+
+
+def _together(found: dict[int, Solution], recordings: Sequence[Recording]) -> Fitted:
+    """Twelve joints; one that did not move has the mean of its kind."""
+    if not found:
+        raise UserError("no joint moves", where=recordings[0].session, fix="give a recording with motion")
+    values, margins = np.empty((N_JOINTS, len(FIELDS))), np.full((N_JOINTS, len(FIELDS)), np.nan)
+    warnings: list[str] = []
+    for joint in range(N_JOINTS):
+        if joint in found:
+            values[joint], margins[joint] = found[joint].values, found[joint].margins
+            warnings += found[joint].warnings
+            continue
+        kind = next(joints for joints in BY_KIND.values() if joint in joints)
+        like = [found[other].values for other in kind if other in found] or [one.values for one in found.values()]
+        values[joint] = np.mean(like, axis=0)
+        warnings.append(f"{NAMES[joint]} hardly moves: it is given the mean of those like it")
+    known = {name: tuple(float(value) for value in values[:, i]) for i, name in enumerate(FIELDS)}
+    sure = {
+        name: tuple(float(value) if np.isfinite(value) else None for value in margins[:, i])
+        for i, name in enumerate(FIELDS)
+    }
+    sources = tuple(Source(one.session, one.content_sha256()) for one in recordings)
+    return Fitted(Parameters(**known), Margins(**sure), tuple(warnings), sources)
