@@ -1,9 +1,9 @@
 """`identify fit`: what each actuator is, from positions and commands alone; no torque is looked at.
 
 It starts from least squares on the inverse dynamics, where all but the delay is linear, and ends with the parameters
-whose open-loop motion is nearest to the measured one (`identify.shooting`). What the motion cannot tell is held at what
-an ideal actuator has, and said; friction of load, of breaking away and a lag of the torque are kept only where their
-95 % confidence interval leaves out zero.
+whose open-loop motion is nearest to the measured one (`identify.shooting`). What the motion cannot tell stays near what
+others found, and is said; friction of load, of breaking away and a lag of the torque are kept only where their 95 %
+confidence interval leaves out zero.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ TYPICAL = np.array([0.02, 0.2, 0.2, 0.1, 0.2, 0.05, 0.5, 0.5, 0.02, 0.002, 0.002
 """Their size on real Go2s: what is less sure than this is not known."""
 OPTIONAL = ("load", "breakaway", "lag")
 """Kept where they are seen."""
-HOLD = ("load", "breakaway", "lag", "damper", "spring", "offset", "viscous", "armature", "dry", "delay", "stribeck")
-"""Which is held first where the motion does not tell several apart: that whose ideal value is best known."""
+PULL = 20.0
+"""A parameter its typical size away from what others found weighs as much as an error of so much in one row [mrad]."""
 FEWEST = 20
 """Windows that a fit needs: of fewer no confidence interval can be had."""
 _STILL = 0.02
@@ -113,108 +113,106 @@ def _linear(data: Sequence[Stretch], joint: int, delay: float) -> tuple[float, A
     weights = np.linalg.lstsq(design / scale, torque, rcond=1e-3)[0]
     error = torque - design / scale @ weights
     spring, damper, armature, viscous, dry, bias = weights / scale
-    values = _ideal(joint)
+    values = _expected(joint)
     named = {"armature": armature, "viscous": viscous, "dry": dry, "spring": spring, "damper": damper, "delay": delay}
     for name, value in (named | {"offset": bias / max(spring, 0.1), "lag": 0.001, "breakaway": 0.02}).items():
         values[FIELDS.index(name)] = value
     return float(np.square(error).sum()), values
 
 
-def _ideal(joint: int) -> Array:
-    """An ideal motor with the rotor and friction that IIT DLS identified on a Go2."""
+def _expected(joint: int) -> Array:
+    """A motor as commanded, with the rotor and friction that IIT DLS identified on a Go2, shape (11,)."""
     known = {"armature": ARMATURE[joint], "viscous": VISCOUS[joint], "dry": DRY[joint], "delay": 0.005}
-    ideal = {"spring": 1.0, "damper": 1.0, "stribeck": TYPICAL[FIELDS.index("stribeck")]}
-    return np.array([(known | ideal).get(name, 0.0) for name in FIELDS])
+    commanded = {"spring": 1.0, "damper": 1.0, "stribeck": 0.2}
+    return np.array([(known | commanded).get(name, 0.0) for name in FIELDS])
 
 
 def solve(given: Windows, begin: Array, joint: int) -> Solution:
-    """Refine one joint; what is not seen or cannot be told is held, one after the other, until the rest is known."""
+    """Refine one joint, and again without what of `OPTIONAL` is not seen."""
     free, values, warnings = list(FIELDS), begin.copy(), []
     if np.ptp(given.kd) < 0.1 * given.kd.mean():
         _hold(free, values, "damper", joint)
-        warnings.append(f"{NAMES[joint]}: damper was held at 1, one kd alone does not tell it from viscous friction")
+        warnings.append(f"{NAMES[joint]}: one kd alone does not tell damper from viscous: damper was held at 1")
     while True:
-        values, covariance, rms = _refine(given, values, free)
-        margins = 1.96 * np.sqrt(covariance.diagonal())
-        known = dict(zip(free, zip(values[_columns(free)], margins, _typical(free), strict=True), strict=True))
-        unseen = [name for name in OPTIONAL if name in known and not known[name][0] > known[name][1]]
-        unknown = [name for name in HOLD if name in known and not known[name][1] < known[name][2]]
-        if not unseen + unknown or len(free) == 1:
-            break
-        name = (unseen or unknown)[0]
+        values, covariance, rms = _refine(given, values, free, _expected(joint))
+        margins = np.full(len(FIELDS), np.nan)
+        margins[_columns(free)] = 1.96 * np.sqrt(covariance.diagonal())
+        unseen = [name for name in OPTIONAL if name in free and not _of(name, values) > _of(name, margins)]
         if not unseen:
-            held_at = _ideal(joint)[FIELDS.index(name)]
-            warnings.append(f"{NAMES[joint]}: {name} was held at {held_at:.3g}, {_confused(free, name, covariance)}")
-        _hold(free, values, name, joint)
-    all_margins = np.full(len(FIELDS), np.nan)
-    all_margins[_columns(free)] = margins
-    return Solution(values, all_margins, rms, tuple(warnings))
+            break
+        _hold(free, values, unseen[0], joint)
+    unknown = [name for name in free if not _of(name, margins) < _of(name, TYPICAL)]
+    warnings += [f"{NAMES[joint]}: {_confused(free, name, covariance)}" for name in unknown]
+    margins[_columns(unknown)] = np.nan
+    return Solution(values, margins, rms, tuple(warnings))
+
+
+def _of(name: str, values: Array) -> float:
+    return float(values[FIELDS.index(name)])
 
 
 def _hold(free: list[str], values: Array, name: str, joint: int) -> None:
-    """Take a parameter at its ideal value; without friction of breaking away its speed says nothing."""
+    """Hold a parameter at what is expected; without friction of breaking away its speed says nothing."""
     for one in (name, "stribeck") if name == "breakaway" else (name,):
-        if one in free:
-            free.remove(one)
-            values[FIELDS.index(one)] = _ideal(joint)[FIELDS.index(one)]
+        free.remove(one)
+        values[FIELDS.index(one)] = _expected(joint)[FIELDS.index(one)]
 
 
 def _confused(free: Sequence[str], name: str, covariance: Array) -> str:
-    """In words why a parameter cannot be told: which other moves with it."""
+    """In words why a parameter is not known: which other moves with it."""
     sizes = np.sqrt(covariance.diagonal())
     related = np.abs(covariance[free.index(name)] / sizes / sizes[free.index(name)])
     related[free.index(name)] = 0.0
-    other = free[int(np.nanargmax(related))]
-    return f"this motion does not tell it from {other} (correlation {related.max():.3f})"
+    other = free[int(np.argmax(related))]
+    return f"this motion does not tell {name} from {other} (correlation {related.max():.2f})"
 
 
-def _refine(given: Windows, begin: Array, free: Sequence[str]) -> tuple[Array, Array, float]:
+def _refine(given: Windows, begin: Array, free: Sequence[str], expected: Array) -> tuple[Array, Array, float]:
     """Least squares on the open-loop motion: values (11,), covariance of the free ones, and rms error [rad]."""
-    columns, typical = _columns(free), _typical(free)
+    columns, typical = _columns(free), TYPICAL[_columns(free)]
+    near = expected[columns] / typical
     seen: dict[bytes, tuple[Array, Array]] = {}
 
     def both(x: Array) -> tuple[Array, Array]:
-        """Errors in typical sizes of a motion, and their slopes; found together, all trials at once."""
+        """Errors [mrad] and their slopes over parameters in typical sizes; found together, all trials at once."""
         key = x.tobytes()
         if key not in seen:
             seen.clear()
             trials = np.tile(begin, (len(free) + 1, 1))
-            trials[:, columns] = x
             step = np.where(x + _DIFFERENCE > HIGH[columns] / typical, -_DIFFERENCE, _DIFFERENCE)
-            trials[1:, columns] += np.diag(step)
-            trials[:, columns] *= typical
+            trials[:, columns] = x * typical
+            trials[1:, columns] += np.diag(step * typical)
             moved = simulate(given, trials)
-            seen[key] = 1e3 * (moved[0] - given.measured), 1e3 * ((moved[1:] - moved[0]) / step[:, None]).T
+            errors, slopes = 1e3 * (moved[0] - given.measured), 1e3 * ((moved[1:] - moved[0]) / step[:, None]).T
+            seen[key] = np.append(errors, PULL * (x - near)), np.concatenate([slopes, PULL * np.eye(len(free))])
         return seen[key]
 
     bounds = LOW[columns] / typical, HIGH[columns] / typical
     inside = np.clip(begin[columns] / typical, bounds[0] + 1e-6, bounds[1] - 1e-6)
     options: dict[str, Any] = {"ftol": 1e-5, "xtol": 1e-5, "max_nfev": 40}
     best = least_squares(lambda x: both(x)[0], inside, jac=lambda x: both(x)[1], bounds=bounds, **options)
-    values = begin.copy()
+    values, errors = begin.copy(), best.fun[: -len(free)]
     values[columns] = best.x * typical
-    covariance = _covariance(best.jac, best.fun, given.rows[0]) * np.outer(typical, typical)
-    return values, covariance, float(1e-3 * np.sqrt(np.square(best.fun).mean()))
+    covariance = _covariance(best.jac[: -len(free)], errors, given.rows[0]) * np.outer(typical, typical)
+    return values, covariance, float(1e-3 * np.sqrt(np.square(errors).mean()))
 
 
 def _covariance(slopes: Array, errors: Array, window: NDArray[np.intp]) -> Array:
-    """Of the parameters: windows are drawn, not rows, for errors of neighbours resemble each other.
+    """Of the parameters in typical sizes: windows are drawn, not rows, for errors of neighbours resemble each other.
 
-    The sandwich for clustered errors (Liang and Zeger, Biometrika 73, 1986), enlarged for few windows.
+    The sandwich for clustered errors (Liang and Zeger, Biometrika 73, 1986), enlarged for few windows. A direction of
+    which the motion says nothing is as uncertain as `PULL` has it: a typical size.
     """
-    inverse = np.linalg.pinv(slopes.T @ slopes, rcond=1e-12, hermitian=True)
+    size = slopes.shape[1]
+    inverse = np.linalg.inv(slopes.T @ slopes + PULL**2 * np.eye(size))
     count = int(window.max()) + 1
     scores = np.stack([np.bincount(window, column * errors, count) for column in slopes.T], axis=1)
-    few = count / max(count - slopes.shape[1], 1)
-    return np.asarray(inverse @ (scores.T @ scores) @ inverse * few)
+    few = count / max(count - size, 1)
+    return np.asarray(inverse @ (few * scores.T @ scores + PULL**4 * np.eye(size)) @ inverse)
 
 
 def _columns(free: Sequence[str]) -> list[int]:
     return [FIELDS.index(name) for name in free]
-
-
-def _typical(free: Sequence[str]) -> Array:
-    return TYPICAL[_columns(free)]
 
 
 def _together(found: dict[int, Solution], recordings: Sequence[Recording]) -> Fitted:
