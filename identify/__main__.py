@@ -9,6 +9,7 @@ from typing import Any
 import tyro
 
 from collect.errors import exit_on_user_error
+from identify.verbs.following import follow
 from identify.verbs.judging import crosscheck, evaluate, report
 from identify.verbs.replaying import replay
 from identify.verbs.training import ensemble, holdout, search, train
@@ -21,6 +22,7 @@ VERBS: dict[str, Callable[..., Any]] = {
     "crosscheck": crosscheck,
     "ensemble": ensemble,
     "replay": replay,
+    "follow": follow,
     "report": report,
 }
 
