@@ -55,7 +55,7 @@ def run(options: Options) -> int:
         return _killed(options, still=ending.still)
     if ending.fired is not None:
         Operator().tell(session.fired(ending))
-        return session.FIRED
+        return NOT_STILL
     return ending.status if ending.status >= 0 else OPERATOR
 
 
@@ -68,7 +68,7 @@ def _left(options: Options, found: Acceptance) -> list[str]:
 def _killed(options: Options, *, still: bool) -> int:
     """HW-2: the control process has killed itself; this is the guard's."""
     found = acceptance.load(options.out)
-    words = "guard damped, robot still" if still else "guard damped, robot NOT seen still"
+    words = "guard damped, robot still" if still else acceptance.GUARD_FAILED
     acceptance.save(found.with_results([Measurement("HW-2", "control_killed", words, "", now())]), options.out)
     Operator().tell(f"HW-2: {words}. Results: {options.out}")
     return 0 if still else NOT_STILL
@@ -94,7 +94,7 @@ def _measure(options: Options, page: Heartbeat, tell: int) -> int:
                 continue
             if step.commands and not ready:
                 robot = preflight(link, str(options.place), simulator=False)
-                hear_guard_damp(others, page, str(options.place))
+                hear_guard_damp(link, others, page, str(options.place))
                 visit.operator.tell(f"motion service {robot.released!r} released" if robot.released else "ready")
                 ready = True
             try:

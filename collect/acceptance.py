@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from collect import config
 from collect.errors import UserError
-from collect.joints import N_JOINTS, NAMES
+from collect.joints import LOWER, N_JOINTS, NAMES, UPPER
+from collect.limits import REST_TOLERANCE
 
 REQUIRED = {
     "HW-1": "what the motors do when commands stop",
@@ -26,6 +27,8 @@ REQUIRED = {
     "HW-9": "how a motion program shows on DDS",
 }
 """What a session on a robot demands; `range`, the joints' mechanical stops, is optional."""
+GUARD_FAILED = "guard damped, robot NOT seen still"
+"""The result of HW-2 that no session is moved with."""
 
 
 @dataclass(frozen=True)
@@ -98,8 +101,14 @@ class Acceptance:
         return next((one.value for one in self.measurements if one.name == name), None)
 
     def range(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-        """The mechanical stops, two arrays of shape (12,) [rad]; None when they were not measured."""
-        return (np.array(self.lower), np.array(self.upper)) if self.lower else None
+        """The mechanical stops, two arrays of shape (12,) [rad]; None when they were not measured.
+
+        They narrow what the URDF allows, with its tolerance, and never widen it: a hand's measurement may be wrong.
+        """
+        if not self.lower:
+            return None
+        low, high = LOWER - REST_TOLERANCE, UPPER + REST_TOLERANCE
+        return np.clip(self.lower, low, high), np.clip(self.upper, low, high)
 
     def with_results(
         self, results: list[Measurement], lower: tuple[float, ...] = (), upper: tuple[float, ...] = ()
@@ -160,6 +169,8 @@ def demand(acceptance: Acceptance, robot: Identity, where: str) -> None:
         )
     if absent := [f"{code} ({what})" for code, what in REQUIRED.items() if code not in acceptance.codes]:
         raise UserError(f"not measured: {', '.join(absent)}", where=where, fix=_HOW)
+    if acceptance.value("control_killed") == GUARD_FAILED:
+        raise UserError(f"HW-2: {GUARD_FAILED}", where=where, fix="find out why, then measure it --again --only HW-2")
 
 
 def cautions(acceptance: Acceptance) -> list[str]:
@@ -170,6 +181,8 @@ def cautions(acceptance: Acceptance) -> list[str]:
         said.append(
             "If this computer or the cable dies, this robot goes on with its last command: let the guard run on it."
         )
+    if acceptance.value("remote_seen") is False:
+        said.append("L2 + B on this robot's remote control was not seen: it stops nothing here, the power switch does.")
     if acceptance.value("corrupt_commands") == "obeyed":
         said.append("This robot obeys commands with a wrong CRC.")
     if not acceptance.robot.told:

@@ -1,7 +1,7 @@
 """The control loop: paced by the robot's states, one row per robot tick, none twice, none missing.
 
-In a tick: take what has come, log it beside the command that was in force, check, answer. Everything is
-allocated before; the only way out is through damping.
+In a tick: take what has come, log it beside the command that was in force, check, answer. Nothing is kept that was
+not allocated before; the only way out is through damping.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import gc
 import signal
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from collect import damping
 from collect.channels import BAD_CRC, DROPPED, GAP, LATE
 from collect.heartbeat import Heartbeat, Phase
+from collect.interrupts import IMPATIENT
 from collect.joints import LOWER, N_JOINTS, UPPER
 from collect.journal import Journal
 from collect.limits import STATE_AGE
@@ -41,8 +43,6 @@ STALE = 0.006
 """A state that came later than this after the one before is counted [s]."""
 OUT_OF_RANGE = 0.3
 """No stiff target lies further than this outside the URDF's range: a leg may rest .15 beyond it [rad]."""
-IMPATIENT = 3
-"""So many signals of the operator cut the wait for stillness."""
 
 
 class StopError(Exception):
@@ -104,6 +104,7 @@ class Control:
         self.watch = self._observer.watch
         """What the checks see; before `follow` its range may be narrowed to measured stops, and lateness accepted."""
         self.pace = Pace(rate, clock="tick" not in missing)
+        self.watch.period = self.pace.period
         self.progress = Progress()
         self._stop: str | None = None
         self._signals = 0
@@ -282,7 +283,8 @@ class Control:
         """
         self._latched = True
         message = damping.frame(self.watch.q).seal()
-        self._writer.write(message)
+        with suppress(Exception):  # the stream tries again, every 2 ms
+            self._writer.write(message)
         self.damped_after = time.monotonic() - self._seen
         still = damping.stream(
             self._writer, message, self._states, beat=self._page.beat, hurried=lambda: self._signals >= IMPATIENT

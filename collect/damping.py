@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from collect.joints import N_JOINTS
 from collect.limits import DAMPING_KD, STATE_AGE, STILL_SPEED
 from collect.link import Inbox
-from collect.messages import CommandFrame
+from collect.messages import CommandFrame, crc32
 from collect.pace import PERIOD
 
 LEAST, STILL, MOST = 1.0, 0.5, 10.0
@@ -21,6 +22,8 @@ that was held high sinks for some seconds [s]."""
 BACK = 2.0
 """Damping after a robot that was silent is heard again. A cable that is put back in carries states at once and commands
 only when the kernel has asked for the robot's address again, which it does once a second (arp(7)) [s]."""
+LONGEST = 30.0
+"""What a robot that comes and goes cannot draw out [s]."""
 SHORTEST = 0.1
 """What no impatience can cut [s]."""
 
@@ -42,6 +45,8 @@ def stream(
 ) -> bool:
     """Send a damping message every 2 ms until the robot is still; returns right after the last one.
 
+    Nothing that DDS raises ends it: it is tried again, and a robot that was not heard is not said to be still.
+
     Args:
         writer: of rt/lowcmd.
         message: sealed, sent as it is.
@@ -56,14 +61,17 @@ def stream(
     still_since: float | None = None
     enough, end = start + LEAST, start + MOST
     while now < end:
-        writer.write(message)
+        with suppress(Exception):
+            writer.write(message)
         beat()
         due += PERIOD
-        received = states.take(max(due - time.monotonic(), 0.0))
+        received = []
+        with suppress(Exception):
+            received = states.take(max(due - time.monotonic(), 0.0))
         now = time.monotonic()
         if received:
             if now - heard > STATE_AGE:
-                enough, end = now + BACK, now + MOST
+                enough, end = now + BACK, min(now + MOST, start + LONGEST)
             heard = now
             still_since = (still_since or now) if _still(received[-1].record) else None
         elif now - heard > STATE_AGE:
@@ -75,6 +83,13 @@ def stream(
         due = max(due, now - 5 * PERIOD)  # after a stand-still no burst
         time.sleep(max(due - now, 0.0))
     return False
+
+
+def is_damping(command: NDArray[Any]) -> bool:
+    """Whether a LowCmd record, valid by its CRC, damps all joints as a session does and holds none."""
+    motors = command["motor_cmd"][:N_JOINTS]
+    damps = (motors["kd"] == DAMPING_KD).all() and not (motors["kp"].any() or motors["tau"].any())
+    return bool(damps) and crc32(command) == int(command["crc"])
 
 
 def outcome(still: bool) -> str:

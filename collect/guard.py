@@ -9,13 +9,15 @@ import os
 import select
 import signal
 import time
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from collect import damping
 from collect.heartbeat import Heartbeat, Phase
-from collect.interrupts import answered
+from collect.interrupts import IMPATIENT, answered
 from collect.joints import N_JOINTS
 from collect.link import LOWCMD, LOWSTATE, Inbox, Link
 from collect.messages import LowCmd, LowState
@@ -54,11 +56,12 @@ class Guard:
         self._states = Inbox(link, LOWSTATE, LowState)
         self._message = damping.frame(np.zeros(N_JOINTS)).seal()
         self._pidfd = os.pidfd_open(control)
+        self._signals = 0
 
     def watch(self) -> Ending:
         """Wait for the end of the control process; damp if it comes too early. Signals are passed on to it."""
         page = self._page
-        with answered(lambda number, _: os.kill(self._control, number)):  # which answers with damping
+        with answered(self._pass_on):
             due = time.monotonic()
             while True:
                 now = time.monotonic()
@@ -74,10 +77,17 @@ class Guard:
                 if select.select([self._pidfd], [], [], left)[0]:
                     return self._ended()
 
+    def _pass_on(self, number: int, _frame: Any) -> None:
+        """Control answers a signal with damping; once it has gone the guard's own damping takes its time."""
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._pidfd, number)
+        self._signals += 1
+
     def _ended(self) -> Ending:
         armed = self._page.phase is Phase.ARMED
         if armed:
-            self._writer.write(self._message)
+            with suppress(Exception):  # `damping.stream` tries again, every 2 ms
+                self._writer.write(self._message)
         status = self._reap()
         if not armed:
             return Ending(status)
@@ -85,12 +95,14 @@ class Guard:
         return self._damp(status, f"control process {how}")
 
     def _hung(self, age: float) -> Ending:
-        self._writer.write(self._message)
         os.kill(self._control, signal.SIGKILL)  # it must not wake up and send a stiff frame
         return self._damp(None, f"control process did not beat for {age * 1e3:.0f} ms")
 
     def _damp(self, status: int | None, why: str) -> Ending:
-        still = damping.stream(self._writer, self._message, self._states)
+        before = self._signals
+        still = damping.stream(
+            self._writer, self._message, self._states, hurried=lambda: self._signals - before >= IMPATIENT
+        )
         return Ending(self._reap() if status is None else status, why, still)
 
     def _reap(self) -> int:

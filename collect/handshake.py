@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from collect.damping import is_damping
 from collect.heartbeat import Heartbeat, Phase
 from collect.link import LOWCMD, OTHERS_COMMANDS_QOS, Inbox, Link
 from collect.messages import LowCmd
@@ -31,15 +32,20 @@ def hear_guard(link: Link, page: Heartbeat, where: str) -> Inbox:
     return Inbox(link, LOWCMD, LowCmd, OTHERS_COMMANDS_QOS)
 
 
-def hear_guard_damp(others: Inbox, page: Heartbeat, where: str) -> None:
-    """See a damping frame of the guard's on the wire.
+def hear_guard_damp(link: Link, others: Inbox, page: Heartbeat, where: str) -> None:
+    """See a damping frame on the wire that is the guard's and nobody else's.
 
     Raises:
         UserError: when none comes.
     """
     others.take()
     page.phase = Phase.TEST
-    heard = others.take(GUARD_ANSWERS)
+    deadline, heard = time.monotonic() + GUARD_ANSWERS, False
+    while not heard and time.monotonic() < deadline:
+        heard = any(
+            is_damping(one.record) and link.sender(one.sample_info.publication_handle) == page.guard
+            for one in others.take(0.1)
+        )
     page.phase = Phase.IDLE
     silent = f"the guard's damping was not seen on rt/lowcmd within {GUARD_ANSWERS:.0f} s"
     refuse(Survey(guard="" if heard else silent), where, "guard")

@@ -9,6 +9,8 @@ from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 """Ctrl-C, kill, a terminal that was closed, Ctrl-\\."""
+IMPATIENT = 3
+"""So many signals of the operator cut the wait for stillness."""
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -148,11 +149,18 @@ class Link:
 
     def other_writers(self, topic: str) -> set[Writer]:
         """Writers of `topic` that belong to neither us nor our friends, whether or not they have written yet."""
-        ours = self.friends | {self.guid}
         # N is always the same: Cyclone 0.10, asked for fewer than the time before, writes beyond the end of its array.
+        return self._others(self._publications.read(N=1000), topic)
+
+    def new_writers(self, topic: str) -> set[Writer]:
+        """Those of them that have come since somebody looked: a robot's network may hold hundreds of others."""
+        return self._others(self._publications.read(N=1000, condition=self._unseen), topic)
+
+    def _others(self, endpoints: Iterable[Any], topic: str) -> set[Writer]:
+        ours = self.friends | {self.guid}
         return {
             Writer(str(endpoint.participant_key), str(endpoint.key))
-            for endpoint in self._publications.read(N=1000)
+            for endpoint in endpoints
             if getattr(endpoint, "topic_name", None) == topic and str(endpoint.participant_key) not in ours
         }
 

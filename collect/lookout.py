@@ -36,7 +36,7 @@ class Lookout:
         watch.guard_age = self._page.guard_age
         watch.foreign = len(self._others.take())
         if self._link.writers_changed():
-            watch.others = len(self._link.other_writers(LOWCMD) - self._known)
+            watch.others += len(self._link.new_writers(LOWCMD) - self._known)
 
 
 def _mourn(guard: int, states: Inbox) -> None:

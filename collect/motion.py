@@ -37,7 +37,7 @@ SPARE = round((OVERRUN + 1.0) / PERIOD)
 MOST_JITTER = 0.015
 """What the operator may accept of a computer that is held up now and then; the guard fires at 20 ms [s]."""
 STOPPED, OPERATOR, NOT_STILL = 3, 4, 6
-"""Exit codes: stopped by a check, by the operator, robot not seen still."""
+"""Exit codes: stopped by a check, by the operator, robot not seen still or damped by the guard."""
 SIMULATOR = "simulator"
 _CHANNELS = {name: (name,) for name in ("tick", "temperature", "mode")} | {"battery": ("voltage", "current", "soc")}
 """Of the recording, by what a simulator does not deliver."""
@@ -90,7 +90,7 @@ def move(plan: Plan, options: Options, target: Path, page: Heartbeat, *, accepte
         if accepted is not None:
             demand(accepted, robot.identity, str(options.acceptance))
         _introduce(robot)
-        hear_guard_damp(others, page, str(options.place))
+        hear_guard_damp(link, others, page, str(options.place))
         program = compose(plan, robot.q)
         header = _header(plan, options, robot, target.stem, first)
         segments = [segment.decode() for segment in plan.segments["name"]]
@@ -111,33 +111,41 @@ def _follow(control: Control, journal: Journal, program: Program, segments: list
                 reason = control.follow()
             finally:
                 still = control.damp()
-        elapsed = time.monotonic() - start
-        statistics = _statistics(control, elapsed, time.thread_time() - cpu)
+        statistics = _statistics(control, time.monotonic() - start, time.thread_time() - cpu)
         statistics["clock_step"] = time.time() - time.monotonic() - wall  # of the wall clock, which nothing here uses
-        code = (reason or "").split(" ")[0]
-        journal.finish(
-            {
-                "state": "complete" if reason is None else "stopped",
-                "stop_code": code,
-                "stop_reason": reason or "",
-                "statistics": json.dumps(statistics),
-            }
-        )
-        rows = len(journal)
-        journal.close()
-    seen = damping.outcome(still)
+        try:
+            journal.finish(
+                {
+                    "state": "complete" if reason is None else "stopped",
+                    "stop_code": _code(reason),
+                    "stop_reason": reason or "",
+                    "statistics": json.dumps(statistics),
+                }
+            )
+            journal.close()
+        finally:  # whatever became of the log, the operator is to know of the robot
+            _tell(control, reason, still=still)
+    if not still:
+        return NOT_STILL
+    return 0 if reason is None else OPERATOR if _code(reason) in ("S2", "S4") else STOPPED
+
+
+def _code(reason: str | None) -> str:
+    return (reason or "").split(" ")[0]
+
+
+def _tell(control: Control, reason: str | None, *, still: bool) -> None:
+    """Why it stopped, what is known of the robot, and what can be done."""
+    seen, rows = damping.outcome(still), control.progress.rows
     if reason is not None:
         say(
             f"STOP {reason}. Damping sent {control.damped_after * 1e3:.1f} ms after that was seen. {seen} "
             f"Data: {rows} rows, complete to t = {rows * PERIOD:.1f} s."
         )
-        if what := advice(code):
+        if what := advice(_code(reason)):
             say(f"What to do: {what}.")
     elif not still:
         say(seen)
-    if not still:
-        return NOT_STILL
-    return 0 if reason is None else OPERATOR if code in ("S2", "S4") else STOPPED
 
 
 def _introduce(robot: Robot) -> None:

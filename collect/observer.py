@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collect.joints import N_JOINTS
-from collect.limits import SECOND
+from collect.limits import MAX_TICK_JUMP, SECOND
 from collect.messages import crc32
 from collect.pace import Recent
 from collect.watch import Watch, usable
@@ -54,7 +54,9 @@ class Observer:
         """Take over one row's step of the robot's clock [ms], whether that is a gap, and whether the loop was late."""
         self._gaps.add(gap)
         self._late.add(late)
-        self.watch.tick_step, self.watch.gaps, self.watch.late_rows = step, self._gaps.sum, self._late.sum
+        self.watch.gaps, self.watch.late_rows = self._gaps.sum, self._late.sum
+        if 0 < self.watch.tick_step <= MAX_TICK_JUMP:  # a jump stays until it is seen: states may come in a bunch
+            self.watch.tick_step = step
 
     def observe(self, state: NDArray[Any], q_target: Any, predicted: Any, speed: float) -> None:
         """Take over one good state.

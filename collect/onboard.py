@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import signal
 import time
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from collect import damping
 from collect.joints import N_JOINTS
-from collect.limits import DAMPING_KD
 from collect.link import LOWCMD, LOWSTATE, OTHERS_COMMANDS_QOS, Inbox, Link, Place
 from collect.live import say
-from collect.messages import LowCmd, LowState, crc32
+from collect.messages import LowCmd, LowState
 from collect.realtime import GUARD, realtime
 
 SILENCE = 0.05
@@ -53,7 +50,7 @@ def run(place: Place, silence: float = SILENCE) -> None:
             now = time.monotonic()
             for one in received:
                 sender = one.sample_info.publication_handle
-                if is_damping(one.record):
+                if damping.is_damping(one.record):
                     sessions.add(sender)
                     stiff = False
                 elif sender in sessions:
@@ -63,10 +60,3 @@ def run(place: Place, silence: float = SILENCE) -> None:
             latched, stiff = True, False
             still = damping.stream(writer, message, states, hurried=lambda: bool(stopping))
             say(f"GUARD: no command for {(now - heard) * 1e3:.0f} ms. Damping sent. " + damping.outcome(still))
-
-
-def is_damping(command: NDArray[Any]) -> bool:
-    """Whether a LowCmd record, valid by its CRC, damps all joints as a session does and holds none."""
-    motors = command["motor_cmd"][:N_JOINTS]
-    damps = (motors["kd"] == DAMPING_KD).all() and not (motors["kp"].any() or motors["tau"].any())
-    return bool(damps) and crc32(command) == int(command["crc"])

@@ -263,6 +263,7 @@ def _check_shapes(plan: Plan, path: Path) -> None:
     shape = (len(plan), N_JOINTS)
     tables = [plan.q_target, plan.kp, plan.kd, plan.q, plan.dq, plan.tau]
     sound = len(plan) > 0 and all(table.shape == shape and np.isfinite(table).all() for table in tables)
+    sound = sound and len(plan) <= (MAX_DURATION + 1.0) * RATE
     sound = sound and plan.segment.shape == shape[:1] and plan.segments.dtype == SEGMENT
     sound = sound and bool((plan.kp > 0).all() and (plan.kp <= MAX_KP).all())
     sound = sound and bool((plan.kd >= np.float32(MIN_KD)).all() and (plan.kd <= MAX_KD).all())

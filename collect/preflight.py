@@ -38,8 +38,8 @@ LISTEN = 1.0
 DAMPED = 1.0
 """How long they are watched on while the robot is damped, to see that the loop keeps time and the motors obey [s]."""
 
-A_SIMULATORS_CHANCE = 1.0
-"""How long a motion service has to show that a simulator is a robot; on loopback it answers within 0.2 s [s]."""
+A_SIMULATORS_CHANCE = 2.0
+"""How long a motion service has to show that a simulator is a robot, as long as one is asked otherwise [s]."""
 _NO_SERVICE = frozenset({"service"})
 
 

@@ -22,7 +22,7 @@ from collect.recording import Recording
 from collect.salvage import NothingLeftError, Salvage
 
 _FLOATS = [name for name, channel in CHANNELS.items() if channel.dtype.startswith("f")]
-_PACKAGES = ("numpy", "h5py", "cyclonedds", "unitree-sdk2py-dimos")
+_PACKAGES = ("go2-actuator-identification", "numpy", "h5py", "cyclonedds", "unitree-sdk2py-dimos")
 
 
 def versions() -> dict[str, str]:

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
@@ -18,14 +19,14 @@ from collect.heartbeat import Heartbeat
 from collect.journal import SUFFIX
 from collect.link import LOOPBACK, Link, Place
 from collect.live import say
-from collect.motion import OPERATOR, SIMULATOR, SPARE, Options
+from collect.motion import NOT_STILL, OPERATOR, SIMULATOR, SPARE, Options
 from collect.plan import Plan, check
 from collect.preflight import check_computer, claim, confirm_hanging
 from collect.realtime import GUARD, realtime
 from collect.salvage import interrupted
 
-INCOMPLETE, FIRED = 5, 6
-"""Exit codes: the recording could not be sealed, the guard had to damp."""
+INCOMPLETE = 5
+"""Exit code: the recording could not be sealed. Worse is `NOT_STILL`, also where the guard had to damp."""
 
 
 def run(plan: Plan, options: Options) -> int:
@@ -69,8 +70,9 @@ def guarded(place: Place, work: Callable[[Heartbeat], int]) -> Ending:
             page.guard = link.guid
             return guard.watch()
         except BaseException:  # without a guard nothing may move; control would notice, this is sooner
-            os.kill(control, signal.SIGTERM)
-            os.waitpid(control, 0)
+            with suppress(ProcessLookupError, ChildProcessError):
+                os.kill(control, signal.SIGTERM)
+                os.waitpid(control, 0)
             raise
 
 
@@ -105,8 +107,8 @@ def _end(ending: Ending, journal: Path) -> int:
         sealed = sealing.seal(journal)
     except UserError as error:
         say(f"error: {error}")
-        return FIRED if ending.fired else INCOMPLETE
+        return NOT_STILL if ending.fired or ending.status == NOT_STILL else INCOMPLETE
     say(f"sealed {sealed}", sys.stdout)
-    if ending.fired is not None:
-        return FIRED
+    if ending.fired is not None or ending.status == NOT_STILL:
+        return NOT_STILL
     return ending.status if ending.status >= 0 and sealed.complete else INCOMPLETE

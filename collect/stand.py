@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collect import damping
-from collect.control import IMPATIENT, LISTEN, StopError, permitted
+from collect.control import LISTEN, StopError, permitted
 from collect.heartbeat import Heartbeat, Phase
-from collect.interrupts import SIGNALS
+from collect.interrupts import IMPATIENT, SIGNALS
 from collect.joints import N_JOINTS
 from collect.limits import DAMPING_KD
 from collect.link import LOWCMD, LOWSTATE, OTHERS_COMMANDS_QOS, Inbox, Link

@@ -68,6 +68,9 @@ def load(source: Path, kp: Gains | None = None, kd: Gains | None = None) -> Plan
     segment[:pause] = segment[len(segment) - pause :] = -1
     for number in range(len(segments)):
         played = np.flatnonzero(segment == number)
+        if not len(played):
+            name = segments[number]["name"].decode(errors="replace")
+            raise UserError(f"segment {name} is shorter than a tick", where=str(source), fix="record it again")
         segments[number]["start"], segments[number]["stop"] = played[0], played[-1] + 1
     none = np.zeros((len(rows), N_JOINTS), np.float32)
     return Plan(

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,10 +15,13 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
-from collect import computer, handshake, preflight, sealing
+import numpy as np
+
+from collect import computer, damping, handshake, preflight, sealing
 from collect.errors import exit_on_user_error
 from collect.heartbeat import Heartbeat
-from collect.link import Link, Place
+from collect.link import LOWCMD, Link, Place
+from collect.messages import LowCmd
 from collect.realtime import CONTROL, realtime
 
 SHORT = {"listen": 0.8, "damped": 0.8, "patience": 0.3}
@@ -88,14 +92,18 @@ def robot(domain: int, simulator: bool = False, whole: bool = False) -> Mapping[
     }
 
 
-def unguarded(domain: int, there: bool) -> None:
-    """Control's search for its guard, which has not started or is `there` and not heard."""
+def unguarded(domain: int, there: str) -> None:
+    """Control's search for its guard: it has not started, or is `mute`, or mute while `somebody` else damps."""
     handshake.GUARD_ANSWERS = 0.5
     page, where = Heartbeat(), f"interface lo, domain {domain}"
-    link = Link("lo", domain)
+    link, guard = Link("lo", domain), Link("lo", domain)
     if there:
-        page.guard = link.guid
-    handshake.hear_guard_damp(handshake.hear_guard(link, page, where), page, where)
+        page.guard = guard.guid
+    others = handshake.hear_guard(link, page, where)
+    if there == "somebody":
+        writer, message = Link("lo", domain).writer(LOWCMD, LowCmd), damping.frame(np.zeros(12)).seal()
+        threading.Thread(target=lambda: [(writer.write(message), time.sleep(0.01)) for _ in range(200)]).start()
+    handshake.hear_guard_damp(link, others, page, where)
 
 
 def alone(domain: int) -> Mapping[str, Any]:

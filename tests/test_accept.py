@@ -16,13 +16,13 @@ import pytest
 from conftest import ROOT
 
 from collect import acceptance
-from collect.acceptance import REQUIRED, Acceptance, Identity, Measurement, cautions, demand
+from collect.acceptance import GUARD_FAILED, REQUIRED, Acceptance, Identity, Measurement, cautions, demand
 from collect.config import parse
 from collect.control import StopError
 from collect.errors import UserError
 from collect.heartbeat import Heartbeat
 from collect.joints import LOWER, NAMES, UPPER
-from collect.limits import DAMPING_KD
+from collect.limits import DAMPING_KD, REST_TOLERANCE
 from collect.link import Link
 from collect.silence import reaction
 from collect.stand import Stand
@@ -152,6 +152,19 @@ class TestAcceptanceFile:
             demand(found, robot, "robot.yaml")
         assert "collect accept" in refusal.value.fix
 
+    def test_measured_stops_never_widen_the_range(self):
+        """A hand's measurement may be wrong; what it narrows is believed."""
+        wild = Acceptance(ROBOT, (), tuple([-50.0] * 12), tuple([50.0] * 11 + [-1.0]))
+        low, high = wild.range()
+        assert (low == LOWER - REST_TOLERANCE).all()
+        assert (high[:11] == UPPER[:11] + REST_TOLERANCE).all()
+        assert high[11] == -1.0
+
+    def test_a_guard_that_failed_is_refused(self):
+        """HW-2 was measured, and what it found was bad."""
+        with pytest.raises(UserError, match="HW-2: guard damped, robot NOT seen still"):
+            demand(measured(control_killed=GUARD_FAILED), ROBOT, "robot.yaml")
+
     def test_no_file_is_refused(self, tmp_path):
         """As a robot that was never measured."""
         with pytest.raises(UserError, match="no acceptance measurements"):
@@ -162,6 +175,8 @@ class TestAcceptanceFile:
         assert cautions(measured(on_silence="damp")) == []
         for effect in ("hold_target", "hold_torque"):
             assert "goes on with its last command" in cautions(measured(on_silence=effect))[0]
+        assert "L2 + B" in cautions(measured(remote_seen=False))[0]
+        assert cautions(measured(remote_seen=True)) == []
         assert "wrong CRC" in cautions(measured(corrupt_commands="obeyed"))[0]
         assert "does not tell" in cautions(Acceptance(Identity((0, 0), (0, 0))))[0]
 

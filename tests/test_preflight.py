@@ -248,9 +248,11 @@ def test_a_robot_that_is_called_a_simulator_is_refused(go2, refused, tmp_path):
 
 
 @covers("P14 guard")
-@pytest.mark.parametrize(("there", "words"), [(False, "the guard did not start"), (True, "damping was not seen")])
+@pytest.mark.parametrize(
+    ("there", "words"), [("", "the guard did not start"), ("mute", "not seen on"), ("somebody", "not seen on")]
+)
 def test_without_its_guard_control_refuses(there, words, go2, refused, tmp_path):
-    """It never started, or nothing of what it sends arrives."""
+    """It never started, or nothing of what it sends arrives, also while somebody else damps the robot."""
     refused(refusing.start(tmp_path, refusing.unguarded, go2.domain, there), "P14 guard", words)
 
 

@@ -514,7 +514,8 @@ class TestVerb:
         (tmp_path / "matplotlib.py").write_text("raise ModuleNotFoundError('absent', name='matplotlib')\n")
         script = (
             "import sys; sys.path.insert(0, sys.argv.pop(1))\n"
-            "from collect.__main__ import Path, show\nfrom collect.errors import exit_on_user_error\n"
+            "from pathlib import Path\nfrom collect.verbs.recordings import show\n"
+            "from collect.errors import exit_on_user_error\n"
             "with exit_on_user_error(): show((Path(sys.argv[1]),), *map(Path, sys.argv[2:]))\n"
         )
         command = [sys.executable, "-c", script, str(tmp_path), str(folder / "good.h5")]

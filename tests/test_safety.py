@@ -5,6 +5,7 @@ import pytest
 
 from collect.joints import HANG, LOWER
 from collect.limits import MAX_SPEED
+from collect.observer import Observer
 from collect.safety import IN_MOTION, tripped
 from collect.watch import Watch, usable
 
@@ -131,6 +132,15 @@ def test_tracking_and_torque_are_timed():
 def test_limits_stay_below_the_hardware():
     """The overspeed trip is under the URDF's speed for every joint."""
     assert MAX_SPEED.tolist() == [22.0, 22.0, 14.0] * 4
+
+
+def test_a_jump_of_the_clock_is_seen_among_states_that_come_together():
+    """A hiccup delivers several at once, and they are judged once; so is one that goes back."""
+    for jump in (340, -200):
+        observer = Observer(frozenset())
+        for step in (2, jump, 2):
+            observer.timing(step, False, False)
+        assert tripped(observer.watch)[0].code == "L2"
 
 
 def test_the_operator_may_accept_a_late_loop():

@@ -170,6 +170,16 @@ def test_the_range_is_that_of_the_measured_stops():
     assert measured.startswith("FR_hip at")
 
 
+def test_what_the_operator_accepts_of_the_loop_is_accepted_before_motion():
+    """A state 12 ms late, and the gap that it leaves."""
+    times = healthy().times.copy()
+    times[300:] += 0.0
+    times[300] += 0.012
+    late = healthy(times=np.maximum.accumulate(times))
+    assert {check.name for check, _ in found(late, "robot", "damped")} == {"P3 rate", "P15 loop"}
+    assert found(dataclasses.replace(late, max_late=0.015), "robot", "damped") == []
+
+
 def test_one_corrupt_state_is_no_verdict_on_its_numbers():
     """Noise on the cable changes numbers and CRC alike; up to 1 % are dropped, as the loop does."""
     survey = healthy(intact=np.arange(N) != 7)

@@ -22,6 +22,7 @@ MUTANTS = (
     _without("L18", f"{_CHECKS}::test_a_slow_disk_goes_home_and_never_delays_the_loop"),
     _without("L20", f"{_CHECKS} -k '{_INSIDE} and L20-'"),
     _without("S7", f"{_DEATHS}::test_s7_the_guard_is_killed"),
+    _without("S7", f"{_DEATHS}::test_s7_the_guard_hangs"),
     (
         "L13",
         "collect/control.py",
@@ -70,6 +71,13 @@ MUTANTS = (
         '        return self._damp(status, f"control process {how}")\n',
         '        return Ending(status, f"control process {how}", True)\n',
         f"{_DEATHS} -k test_s5_control_is_killed",
+    ),
+    (
+        "S5",
+        "collect/guard.py",
+        "        with suppress(ProcessLookupError):\n            signal.pidfd",
+        "        if True:\n            signal.pidfd",
+        f"{_DEATHS}::test_s5_ctrl_c_while_the_guard_damps",
     ),
     (
         "S6",

@@ -117,9 +117,7 @@ def _is_red(mutant: Mutant) -> bool:
     _, file, text, replacement, test = mutant
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "project"
-        shutil.copytree(
-            ROOT, copy, ignore=shutil.ignore_patterns(".git", ".venv*", "demo", "runs", "__pycache__", ".*cache")
-        )
+        shutil.copytree(ROOT, copy, ignore=IGNORED)
         source = (copy / file).read_text()
         if source.count(text) != 1:
             raise SystemExit(f"mutant of {file} no longer applies: {text!r} is there {source.count(text)} times")

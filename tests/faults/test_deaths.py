@@ -6,6 +6,7 @@ import contextlib
 import os
 import pty
 import random
+import select
 import signal
 import subprocess
 import sys
@@ -152,6 +153,35 @@ def test_s7_the_guard_is_killed(disturbed, promise):
     promise("S7", "SIGKILL of the guard", 0.008, session.oracle.damping_delay(event), event)
 
 
+def test_s5_ctrl_c_while_the_guard_damps(disturbed):
+    """The moment at which an operator presses it: the guard goes on until the robot is still, says so and seals."""
+    session = disturbed(after=1.0)
+    event = time.monotonic()
+    os.kill(session.control, signal.SIGKILL)
+    time.sleep(0.3)
+    session.session.send_signal(signal.SIGINT)
+    assert session.wait() == 6, session.errors
+    assert "Traceback" not in session.errors
+    assert "Damping sent. The robot is still." in session.errors
+    assert session.oracle.damping_frames(event) >= 400
+    assert session.oracle.ends_in_damping()
+    assert recording.read(session.recording).attributes["state"] == "recovered"
+
+
+def test_s7_the_guard_hangs(disturbed, promise):
+    """Control damps by itself; a guard that wakes up again seals what was recorded."""
+    session = disturbed(after=1.0)
+    event = time.monotonic()
+    session.session.send_signal(signal.SIGSTOP)
+    time.sleep(3.0)
+    session.session.send_signal(signal.SIGCONT)
+    assert session.wait() == 3, session.errors
+    assert "STOP S7 guard hangs" in session.errors
+    assert session.oracle.stiff_after_damping(event) == 0
+    assert recording.read(session.recording).attributes["stop_code"] == "S7"
+    promise("S7", "SIGSTOP of the guard", 0.108, session.oracle.damping_delay(event), event)
+
+
 @pytest.mark.parametrize("silence", SILENCES if FULL else SILENCES[1:2])
 def test_s8_everything_on_the_pc_dies_and_the_on_board_guard_damps(silence, domain, disturbed, promise):
     """As when the PC loses power: only the guard on the robot's own computer is left."""
@@ -165,7 +195,7 @@ def test_s8_everything_on_the_pc_dies_and_the_on_board_guard_damps(silence, doma
         session.session.kill()
         os.kill(control, signal.SIGKILL)
         session.wait()
-        time.sleep(3.0)
+        assert select.select([guard.stderr], [], [], 15.0)[0], "the guard has not said what became of the robot"
         assert session.oracle.stiff_after_damping(event) == 0
         assert session.oracle.ends_in_damping()
         promise("S8", f"PC dies, on-board guard, {silence}", 0.055, session.oracle.damping_delay(event), event)

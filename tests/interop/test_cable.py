@@ -10,6 +10,7 @@ from namespaces import Cable, Namespace, ready
 
 from collect import recording
 from collect.acceptance import REQUIRED, Acceptance, Identity, Measurement, save
+from collect.joints import BY_KIND, LOWER, UPPER
 from collect.limits import DAMPING_KD
 from collect.virtual import wire
 
@@ -49,10 +50,10 @@ def frames(cable, robot, tmp_path):
     return lambda: wire.read(heard)
 
 
-def start_session(computer: Namespace, plan, out) -> subprocess.Popen[str]:
+def start_session(computer: Namespace, plan, out, stops=((), ())) -> subprocess.Popen[str]:
     """Begin one at our end, with an operator who says that the robot hangs."""
     accepted = tuple(Measurement(code, what, "as expected", "", "2026-01-01") for code, what in REQUIRED.items())
-    save(Acceptance(Identity((0, 0), (0, 0)), accepted), out / "robot.yaml")
+    save(Acceptance(Identity((0, 0), (0, 0)), accepted, *stops), out / "robot.yaml")
     where = ["--interface", Cable.COMPUTER, "--domain", DOMAIN, "--out", out, "--session", "s"]
     where += ["--acceptance", out / "robot.yaml"]
     session = computer.python("-m", "collect", "run", plan, *where)
@@ -82,6 +83,17 @@ def test_a_session_is_complete(short_plan, computer, frames, tmp_path):
     assert json.loads(recorded.attributes["statistics"])["missing"] == 0
     assert (np.diff(recorded.tick.astype(int)) == 2).all()
     assert (frames()["valid"] == 1).all()
+
+
+@pytest.mark.parametrize(("stop", "code", "ends"), [(-0.4, "P8 FR_hip", 2), (0.12, "STOP L6", 3)])
+def test_measured_stops_are_what_a_joint_must_stay_within(stop, code, ends, short_plan, computer, frames, tmp_path):
+    """A hip at 0 that is beyond them is not moved; one that comes near them while it swings by .1 rad is stopped."""
+    high = UPPER.copy()
+    high[BY_KIND["hip"]] = stop
+    session = start_session(computer, short_plan, tmp_path, (tuple(LOWER.tolist()), tuple(high.tolist())))
+    output, _ = session.communicate(timeout=60)
+    assert session.returncode == ends, output
+    assert code in output
 
 
 def test_nothing_stiff_follows_when_the_cable_was_out(short_plan, computer, cable, frames, tmp_path):
