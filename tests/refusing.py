@@ -6,8 +6,8 @@ import json
 import multiprocessing
 import os
 import signal
+import subprocess
 import sys
-import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,15 +15,23 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from collect import computer, damping, handshake, preflight, sealing
+from collect import computer, handshake, preflight, sealing
 from collect.errors import exit_on_user_error
 from collect.heartbeat import Heartbeat
-from collect.link import LOWCMD, Link, Place
-from collect.messages import LowCmd
+from collect.link import Link, Place
 from collect.realtime import CONTROL, realtime
 
+DAMPER = """
+import sys, time
+import numpy as np
+from collect import damping
+from collect.link import LOWCMD, Link
+from collect.messages import LowCmd
+writer, message = Link("lo", int(sys.argv[1])).writer(LOWCMD, LowCmd), damping.frame(np.zeros(12)).seal()
+while True:
+    writer.write(message)
+    time.sleep(0.01)
+"""
 SHORT = {"listen": 0.8, "damped": 0.8, "patience": 0.3}
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["collect.preflight"])
@@ -96,14 +104,18 @@ def unguarded(domain: int, there: str) -> None:
     """Control's search for its guard: it has not started, or is `mute`, or mute while `somebody` else damps."""
     handshake.GUARD_ANSWERS = 0.5
     page, where = Heartbeat(), f"interface lo, domain {domain}"
-    link, guard = Link("lo", domain), Link("lo", domain)
+    link = Link("lo", domain)
     if there:
-        page.guard = guard.guid
+        page.guard = "a participant that sends nothing"
     others = handshake.hear_guard(link, page, where)
-    if there == "somebody":
-        writer, message = Link("lo", domain).writer(LOWCMD, LowCmd), damping.frame(np.zeros(12)).seal()
-        threading.Thread(target=lambda: [(writer.write(message), time.sleep(0.01)) for _ in range(200)]).start()
-    handshake.hear_guard_damp(link, others, page, where)
+    if there != "somebody":
+        return handshake.hear_guard_damp(link, others, page, where)
+    with subprocess.Popen([sys.executable, "-c", DAMPER, str(domain)]) as damper:
+        try:
+            assert others.take(10.0), "the damper is not heard"
+            handshake.hear_guard_damp(link, others, page, where)
+        finally:
+            damper.kill()
 
 
 def alone(domain: int) -> Mapping[str, Any]:

@@ -17,7 +17,7 @@ from conftest import ROOT
 
 from collect import preflight, robot_verdicts, switcher
 from collect.joints import NAMES
-from collect.link import free_domain
+from collect.link import Place, free_domain
 from collect.safety import CHECKS
 from collect.virtual import wire
 
@@ -329,19 +329,19 @@ class TestSingleInstance:
         domain = free_domain()
         holder = refusing.start(tmp_path, refusing.hold, domain, 1.0)
         assert holder.wait() == 0
-        with pytest.raises(preflight.UserError, match="P6 another collector"), preflight.claim("lo", domain):
+        with pytest.raises(preflight.UserError, match="P6 another collector"), preflight.claim(Place("lo", domain)):
             pass
         deadline = time.monotonic() + 10.0
         while True:
             try:
-                with preflight.claim("lo", domain):
+                with preflight.claim(Place("lo", domain)):
                     break
             except preflight.UserError:
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
 
     def test_two_robots_may_be_moved_at_once(self):
-        with preflight.claim("lo", 7), preflight.claim("lo", 8), preflight.claim("eth0", 7):
+        with preflight.claim(Place("lo", 7)), preflight.claim("lo", 8), preflight.claim("eth0", 7):
             pass
 
 

@@ -10,7 +10,7 @@ from namespaces import Cable, Namespace, ready
 
 from collect import recording
 from collect.acceptance import REQUIRED, Acceptance, Identity, Measurement, save
-from collect.joints import BY_KIND, LOWER, UPPER
+from collect.joints import LOWER, UPPER
 from collect.limits import DAMPING_KD
 from collect.virtual import wire
 
@@ -85,12 +85,14 @@ def test_a_session_is_complete(short_plan, computer, frames, tmp_path):
     assert (frames()["valid"] == 1).all()
 
 
-@pytest.mark.parametrize(("stop", "code", "ends"), [(-0.4, "P8 FR_hip", 2), (0.12, "STOP L6", 3)])
-def test_measured_stops_are_what_a_joint_must_stay_within(stop, code, ends, short_plan, computer, frames, tmp_path):
-    """A hip at 0 that is beyond them is not moved; one that comes near them while it swings by .1 rad is stopped."""
-    high = UPPER.copy()
-    high[BY_KIND["hip"]] = stop
-    session = start_session(computer, short_plan, tmp_path, (tuple(LOWER.tolist()), tuple(high.tolist())))
+@pytest.mark.parametrize(
+    ("low", "high", "code", "ends"), [(-1.0, -0.4, "P8 FR_hip", 2), (-0.12, 1.0, "STOP L6 FR_hip", 3)]
+)
+def test_measured_stops_are_kept(low, high, code, ends, short_plan, computer, frames, tmp_path):
+    """A hip that is beyond them is not moved; one that comes near them as it swings by .1 rad about 0 is stopped."""
+    lower, upper = LOWER.copy(), UPPER.copy()
+    lower[0], upper[0] = low, high
+    session = start_session(computer, short_plan, tmp_path, (tuple(lower.tolist()), tuple(upper.tolist())))
     output, _ = session.communicate(timeout=60)
     assert session.returncode == ends, output
     assert code in output
