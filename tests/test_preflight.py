@@ -341,7 +341,7 @@ class TestSingleInstance:
                 time.sleep(0.05)
 
     def test_two_robots_may_be_moved_at_once(self):
-        with preflight.claim(Place("lo", 7)), preflight.claim("lo", 8), preflight.claim("eth0", 7):
+        with preflight.claim(Place("lo", 7)), preflight.claim(Place("lo", 8)), preflight.claim(Place("eth0", 7)):
             pass
 
 
