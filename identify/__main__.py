@@ -10,6 +10,7 @@ import tyro
 
 from collect.errors import exit_on_user_error
 from identify.verbs.following import follow
+from identify.fit_verb import fit
 from identify.verbs.judging import crosscheck, evaluate, report
 from identify.verbs.replaying import replay
 from identify.verbs.training import ensemble, holdout, search, train
@@ -20,6 +21,7 @@ VERBS: dict[str, Callable[..., Any]] = {
     "holdout": holdout,
     "search": search,
     "crosscheck": crosscheck,
+    "fit": fit,
     "ensemble": ensemble,
     "replay": replay,
     "follow": follow,

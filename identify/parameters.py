@@ -98,6 +98,8 @@ class Fitted:
     margins: Margins
     warnings: tuple[str, ...]
     """What the recordings cannot tell."""
+    error: tuple[float | None, ...]
+    """Of each joint's motion over the fitted windows, root mean square [rad]; None of a joint that did not move."""
     sources: tuple[Source, ...]
     """What was fitted."""
 

@@ -58,15 +58,12 @@ class Solution:
     warnings: tuple[str, ...]
 
 
-def fit(recordings: Sequence[Recording], report: Callable[[str], None] = lambda done: None) -> tuple[Fitted, Array]:
+def fit(recordings: Sequence[Recording], report: Callable[[str], None] = lambda done: None) -> Fitted:
     """Fit twelve actuators to recordings of one hung robot.
 
     Args:
         recordings: with positions, targets and gains; torque is not looked at.
         report: called with what is done, once for each recording and joint.
-
-    Returns:
-        The parameters, and the error of each joint's motion over the windows, shape (12,) [rad].
 
     Raises:
         UserError: when a channel is missing, the robot stood on the ground, or the recordings are too short.
@@ -84,7 +81,7 @@ def fit(recordings: Sequence[Recording], report: Callable[[str], None] = lambda 
         if given.measured.std() > _STILL:
             found[joint] = solve(given, start(data, joint), joint)
         report(NAMES[joint])
-    return _together(found, recordings), np.array([found[j].rms if j in found else np.nan for j in range(N_JOINTS)])
+    return _together(found, recordings)
 
 
 def start(data: Sequence[Stretch], joint: int) -> Array:
@@ -236,4 +233,5 @@ def _together(found: dict[int, Solution], recordings: Sequence[Recording]) -> Fi
         for i, name in enumerate(FIELDS)
     }
     sources = tuple(Source(one.session, one.content_sha256()) for one in recordings)
-    return Fitted(Parameters(**known), Margins(**sure), tuple(warnings), sources)
+    errors = tuple(found[joint].rms if joint in found else None for joint in range(N_JOINTS))
+    return Fitted(Parameters(**known), Margins(**sure), tuple(warnings), errors, sources)

@@ -15,7 +15,8 @@ from collect.recording import Recording
 from collect.virtual.motors import MotorConfig, Motors, Sensors, load
 
 MOTORS = load(None)
-SUBSTEPS = 4
+SUBSTEPS = 10
+"""Physics steps a row: the motors obey from one of them on, so that a delay is that of the table to a tenth of a ms."""
 
 
 def chirp(time: np.ndarray, amplitude: float, f1: float) -> np.ndarray:

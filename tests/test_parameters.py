@@ -15,7 +15,7 @@ from identify.parameters import Fitted, Margins, Parameters, Source, beside, hel
 NONE = {name.name: (0.0,) * 12 for name in dataclasses.fields(Parameters)}
 IDEAL = Parameters(**NONE | {"spring": (1.0,) * 12, "damper": (1.0,) * 12, "stribeck": (0.2,) * 12})
 KNOWN = dict.fromkeys(NONE, (0.1,) * 12) | {"lag": (None,) * 12}
-FITTED = Fitted(IDEAL, Margins(**KNOWN), ("the lag cannot be told",), (Source("chirp", "00"),))
+FITTED = Fitted(IDEAL, Margins(**KNOWN), ("the lag cannot be told",), (0.002,) * 11 + (None,), (Source("chirp", "00"),))
 
 
 def commands(rows: int = 100, step: float = 0.001) -> Commands:
