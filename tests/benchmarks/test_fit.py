@@ -11,10 +11,10 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from rig import chirp, rigged  # noqa: E402
-from synthetic import RATE  # noqa: E402
+from rig import chirp, rigged
+from synthetic import RATE
 
-from identify.parametric import fit  # noqa: E402
+from identify.parametric import fit
 
 pytestmark = pytest.mark.slow
 
