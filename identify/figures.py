@@ -25,6 +25,7 @@ _COLORS = {
     "limited_pd": "#8d6b94",
     "friction_pd": "#7a8f3c",
     "linear": "#9a8c7a",
+    "parametric": "#c0392b",
     "mlp": "#1f6fb4",
     "lstm": "#2a9d5c",
     "gru": "#0f8b8d",

@@ -136,11 +136,12 @@ def _plain(model: MLP, net: nn.Sequential) -> Callable[[NDArray[np.float32]], Ar
 
 def _pd(parts: Sequence[Commands], target: Array) -> Law:
     """The motor's own law, closed at every physics step."""
-    kp, kd = _gains(parts)
+    kp, kd = gains(parts)
     return Law(lambda m, q, dq: kp[m] * (target[m] - q[-1]) - kd[m] * dq[-1])
 
 
-def _gains(parts: Sequence[Commands]) -> tuple[Array, Array]:
+def gains(parts: Sequence[Commands]) -> tuple[Array, Array]:
+    """Kp [Nm/rad] and kd [Nm·s/rad] of all trajectories, shape (M, B, 12) each."""
     return stacked(parts, lambda one: one.in_force(one.kp)), stacked(parts, lambda one: one.in_force(one.kd))
 
 
@@ -152,13 +153,13 @@ def _limited(parts: Sequence[Commands], delay: float) -> Law:
 
 def _friction(parts: Sequence[Commands], friction: Friction) -> Law:
     """The law on an old target with each joint's own gains, friction and offset."""
-    target, (kp, kd) = stacked(parts, lambda one: one.target(friction.delay)), _gains(parts)
+    target, (kp, kd) = stacked(parts, lambda one: one.target(friction.delay)), gains(parts)
     return Law(lambda m, q, dq: friction_law(friction, kp[m] * (target[m] - q[-1]), kd[m] * dq[-1], dq[-1]))
 
 
 def lagged(parts: Sequence[Commands], features: Features, predict: Callable[[NDArray[np.float32]], Array]) -> Law:
     """A predictor of columns; before the start its past is the measured start, as in training."""
-    target, (kp, kd) = stacked(parts, lambda one: one.target(0.0)), _gains(parts)
+    target, (kp, kd) = stacked(parts, lambda one: one.target(0.0)), gains(parts)
     back = np.array(features.lags) / parts[0].step
     whole = np.floor(back + 1e-9).astype(int)
     share = (back - whole)[:, None, None]

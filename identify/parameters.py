@@ -10,7 +10,7 @@ had been sent after row k − 1 was, and is taken to be held from one to the nex
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from collect import config
 from collect.errors import UserError
 from collect.joints import N_JOINTS
 from identify.features import Array
-from identify.laws import Commands, Law
+from identify.laws import Commands, Law, Maker, gains, stacked
 from identify.runs import write_bytes
 
 SOFT = 0.05
@@ -104,21 +104,24 @@ class Fitted:
     """What was fitted."""
 
 
-def law(parameters: Parameters) -> Callable[[Commands], Law]:
+def law(parameters: Parameters) -> Maker:
     """How to make the actuators' law for given commands; beside it the body needs what `beside` says."""
 
-    def make(commands: Commands) -> Law:
+    def make(parts: Sequence[Commands]) -> Law:
         p = {field.name: np.array(getattr(parameters, field.name)) for field in fields(parameters)}
+
         # A simulator's velocity is that of half a step ago, its position and torque are of now (leapfrog).
-        now = commands.steps - 0.5 * commands.step
-        target = held(commands.time, commands.q_target, now, commands.step, p["delay"]) + p["offset"]
-        kp = p["spring"] * commands.in_force(commands.kp)
-        kd = p["damper"] * commands.in_force(commands.kd)
-        decay, old, new = filtered(p["lag"], commands.step)
+        def obeyed(one: Commands) -> Array:
+            return held(one.time, one.q_target, one.steps - 0.5 * one.step, one.step, p["delay"]) + p["offset"]
+
+        target, (kp, kd) = stacked(parts, obeyed), gains(parts)
+        kp, kd = p["spring"] * kp, p["damper"] * kd
+        decay, old, new = filtered(p["lag"], parts[0].step)
         torque, asked, before = np.zeros(N_JOINTS), np.zeros(N_JOINTS), np.zeros(N_JOINTS)
 
         def torque_of(m: int, q: Array, dq: Array) -> Array:
             nonlocal torque, asked, before
+            q, dq = q[-1], dq[-1]
             if m == 0:
                 before = dq
             wanted = kp[m] * (target[m] - q) - kd[m] * (1.5 * dq - 0.5 * before)
@@ -127,7 +130,7 @@ def law(parameters: Parameters) -> Callable[[Commands], Law]:
             eased = p["breakaway"] * (1.0 - np.exp(-np.square(dq / p["stribeck"]))) * np.sign(dq)
             return np.asarray(torque + eased - p["load"] * np.abs(torque) * np.tanh(dq / SOFT))
 
-        return torque_of
+        return Law(torque_of)
 
     return make
 

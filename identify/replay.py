@@ -18,12 +18,14 @@ from collect.body import ARMATURE, DRY, VISCOUS
 from collect.errors import UserError
 from collect.joints import BY_KIND, N_JOINTS, Kind
 from collect.recording import Recording, find, read
+from identify import parameters
 from identify.baselines import NAMES as BASELINES
 from identify.dataset import ROTOR, kd_in_force, sampling, series, stretches
 from identify.drive import PHYSICS, Start, drive
 from identify.evaluate import Judgement, judge
 from identify.features import Array, at
 from identify.laws import Commands, Maker, laws
+from identify.parameters import Fitted
 from identify.runs import Run
 
 
@@ -122,6 +124,12 @@ def predictors(runs: Sequence[Run]) -> list[Predictor]:
         found += own[:-1] if run is runs[0] else []
         found.append(replace(own[-1], name=called(run, runs)))
     return [one for one in found if one.name in BASELINES] + [one for one in found if one.name not in BASELINES]
+
+
+def parametric(fitted: Fitted) -> Predictor:
+    """What `identify fit` found, with friction and armature of its own."""
+    p = fitted.parameters
+    return Predictor("parametric", parameters.law(p), parameters.beside(p), PHYSICS)
 
 
 def called(run: Run, runs: Sequence[Run]) -> str:

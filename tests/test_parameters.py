@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -43,11 +44,17 @@ class TestFile:
                 load(tmp_path / "wrong.yaml")
 
 
+def alone(parameters: Parameters, given: Commands) -> Callable[[int, np.ndarray, np.ndarray], np.ndarray]:
+    """The law of one trajectory: torque (12,) at physics step m."""
+    made = law(parameters)([given]).torque
+    return lambda m, q, dq: made(m, q[None, None], dq[None, None])[0]
+
+
 class TestLaw:
     def test_an_ideal_motor_is_a_pd(self) -> None:
         """On the target that was in force, mean from half a step before to half a step after."""
         given = commands()
-        ideal, q, dq = law(IDEAL)(given), np.full(12, 0.1), np.full(12, -0.3)
+        ideal, q, dq = alone(IDEAL, given), np.full(12, 0.1), np.full(12, -0.3)
         ideal(0, q, dq)
         for m in (1, 5, 50):
             expected = 25.0 * (given.in_force(given.q_target)[[m - 1, m]].mean(0) - q) + 0.6
@@ -67,7 +74,7 @@ class TestLaw:
         """What it is asked is a straight line over a step, and it follows with its time constant."""
         given = commands()
         still = dataclasses.replace(given, q_target=0.0 * given.q_target)
-        slow = law(dataclasses.replace(IDEAL, lag=(0.01,) * 12))(still)
+        slow = alone(dataclasses.replace(IDEAL, lag=(0.01,) * 12), still)
         slow(0, np.zeros(12), np.zeros(12))
         torque = [slow(m, np.full(12, -1.0), np.zeros(12)) for m in range(1, 11)][-1]
         ramped = 10.0 * (1.0 - np.exp(-0.1)) * np.exp(-0.9)  # after a ramp of 1 ms and 9 ms more
@@ -77,7 +84,7 @@ class TestLaw:
         """What the body resists less what the law gives back."""
         rough = dataclasses.replace(IDEAL, dry=(0.2,) * 12, breakaway=(0.1,) * 12, load=(0.05,) * 12)
         given = commands()
-        made, plain = law(rough)(given), law(IDEAL)(given)
+        made, plain = alone(rough, given), alone(IDEAL, given)
         np.testing.assert_allclose(beside(rough)["dry"], 0.3)
         for speed, falls in ((0.0, 0.0), (0.2, 0.1 * (1 - np.exp(-1.0))), (5.0, 0.1), (-5.0, -0.1)):
             dq = np.full(12, speed)

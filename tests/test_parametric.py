@@ -12,11 +12,11 @@ from conftest import verb
 from rig import MOTORS, chirp, rigged, tone
 from synthetic import RATE, changed
 
-from collect.body import Body
 from collect.errors import UserError
 from collect.joints import HANG, NAMES
 from collect.recording import Recording, blank, write
 from identify import parameters
+from identify.drive import Start, drive
 from identify.laws import Commands
 from identify.parametric import Solution, fit, solve, start
 from identify.shooting import FIELDS, Stretch, Windows, simulate, windows
@@ -84,13 +84,8 @@ class TestHiddenMotors:
         one, step = recordings[0], 1e-3
         count = int(10.0 / step)
         channels = [getattr(one, name).astype(float) for name in ("q_target", "kp", "kd")]
-        law = parameters.law(found.parameters)(Commands(one.time, *channels, np.arange(count) * step))
-        body = Body(timestep=step, **parameters.beside(found.parameters))
-        body.reset(one.q[0], one.dq[0])
-        moved = np.empty((count, 12))
-        for m in range(count):
-            moved[m] = body.q
-            body.step(law(m, body.q, body.dq))
+        begun = Start(Commands(one.time, *channels, np.arange(count) * step), one.q[0], one.dq[0])
+        ((_, moved),) = drive([begun], parameters.law(found.parameters), parameters.beside(found.parameters))
         error = moved[::2] - one.q[: count // 2]
         assert 1e3 * np.sqrt(np.square(error).mean(0)).max() < 2.0  # of 300 mrad
 

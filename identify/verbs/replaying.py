@@ -34,21 +34,26 @@ def replay(
 
     from identify import endurance as enduring
     from identify import figures, motion_error, replay_table, runs
+    from identify import parameters as fitting
     from identify import replay as replaying
 
     torch.set_num_threads(1)  # twelve joints at a time are too few to share
     folders, recordings = _parted(paths)
     loaded, data = [runs.load(path) for path in folders], replaying.load(recordings)
+    fitted = fitting.load(parameters) if parameters is not None else None
+    more = [replaying.parametric(fitted)] if fitted else []
     done: list[replaying.Replay] = []
     with progress() as bar:
-        task = bar.add_task("replay", total=len(replaying.predictors(loaded)) * len(data), note="")
-        for one in replaying.replay(loaded, data):
+        task = bar.add_task("replay", total=(len(replaying.predictors(loaded)) + len(more)) * len(data), note="")
+        for one in replaying.replay(loaded, data, more):
             done.append(one)
             bar.update(task, advance=1, note=f"{one.recording}: {one.predictor}")
     for recording in data:
         mine = [one for one in done if one.recording == recording.session]
         again = motion_error.repeatability_mrad(recording)
         Console().print(replay_table.motion(mine, loaded, recording, again))
+        if fitted and any(source.sha256 == recording.content_sha256() for source in fitted.sources):
+            print("the parameters were fitted to this recording, which cannot judge them")
         if per_joint:
             Console().print(replay_table.by_joint(mine))
     if endure is not None:
