@@ -75,12 +75,13 @@ def _torques(name: str, judgements: Mapping[str, Judgement]) -> list[str]:
 
 
 def by_joint(replays: Sequence[Replay]) -> Table:
-    """One replayed recording: a row per joint, a column per predictor [mrad]."""
-    found = Table("joint", title=f"{replays[0].recording}, mrad", title_justify="left")
-    for one in replays:
-        found.add_column(one.predictor, justify="right")
-    for name, *values in zip(NAMES, *(one.rmse_by_joint for one in replays), strict=True):
-        found.add_row(name, *(f"{value:.1f}" for value in values))
+    """One replayed recording: a row per joint and predictor."""
+    found = Table("joint", "predictor", title=replays[0].recording, title_justify="left")
+    found.add_column("mrad", justify="right")
+    for joint, name in enumerate(NAMES):
+        for one in replays:
+            first = name if one is replays[0] else ""
+            found.add_row(first, one.predictor, f"{one.rmse_by_joint[joint]:.1f}", end_section=one is replays[-1])
     return found
 
 

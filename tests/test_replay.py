@@ -14,17 +14,20 @@ from moved import KD, KP, delayed, moved, run, straight, target
 from rich.console import Console
 from synthetic import changed
 
+from collect.body import ARMATURE, DRY, VISCOUS
 from collect.convert import convert
 from collect.errors import UserError
-from collect.joints import KINDS, TORQUE
+from collect.joints import KINDS, NAMES, TORQUE
 from collect.recording import Recording, read, write
 from identify import predict
 from identify import replay as replaying
 from identify.baselines import NAMES as BASELINES
 from identify.dataset import series
+from identify.drive import Start, drive
 from identify.features import Features
 from identify.laws import Commands, forward, laws
-from identify.motion_error import repeatability_mrad, table
+from identify.motion_error import over_frequency, over_time, repeatability_mrad, table
+from identify.parameters import Fitted, Margins, Parameters, save
 from identify.replay import Replay, chosen, load, replay
 from identify.replay_table import beside
 from identify.replay_table import table as shown_as
@@ -198,6 +201,51 @@ def in_segments(recording: Recording, parts: dict[str, tuple[int, int]]) -> Reco
     return changed(recording, segment=segment, segments=names)
 
 
+class TestErrors:
+    """What is said of a replayed motion."""
+
+    def test_gain_and_phase_over_frequency_are_those_of_the_motion(self) -> None:
+        """A tenth too far and 5 ms late: +.1, and −360·f·.005 degrees; nothing where the robot did not move."""
+        time = np.arange(0.0, 12.0, 0.002)
+        late = target(np.maximum(time - 0.005, 0.0))
+        one = Replay("r", "mlp", time, target(time), late.mean(0) + 1.1 * (late - late.mean(0)), (0,))
+        found = over_frequency(one)
+        seen = (found.frequency > 2.0) & (found.frequency < 10.0)
+        np.testing.assert_allclose(found.gain[:, seen], 0.1, atol=0.01)
+        expected = np.broadcast_to(-2.0 * np.pi * found.frequency[seen] * 0.005, (3, int(seen.sum())))
+        np.testing.assert_allclose(found.phase[:, seen], expected, atol=0.02)
+        assert np.isnan(found.gain[:, found.frequency > 50.0]).all()
+
+    def test_an_error_is_told_as_time_goes_on(self) -> None:
+        """Second by second, and by joint."""
+        time, q = np.arange(0.0, 3.0, 0.002), np.zeros((1500, 12))
+        moved_off = q.copy()
+        moved_off[500:1000, 2] = 0.004
+        one = Replay("r", "mlp", time, q, moved_off, (0,))
+        middle, rms = over_time(one)
+        np.testing.assert_allclose(middle, [0.5, 1.5, 2.5])
+        np.testing.assert_allclose(rms["calf"], [0.0, 2.0, 0.0])  # one of four
+        np.testing.assert_allclose(rms["hip"], 0.0)
+        assert one.rmse_by_joint[2] == pytest.approx(4.0 / np.sqrt(3.0))
+        assert sum(one.rmse_by_joint) == one.rmse_by_joint[2]
+
+    def test_shares_of_a_batch_do_not_matter(self, robot: Recording, tmp_path: Path) -> None:
+        """Trajectories of different lengths, on one thread or three, each as alone."""
+        parts = [slice(0, 1500), slice(100, 400), slice(700, 1500)]
+        channels = (robot.q_target.astype(float), robot.kp.astype(float), robot.kd.astype(float))
+        starts = []
+        for rows in parts:
+            steps = np.arange(robot.time[rows.start], robot.time[rows.stop - 1], 0.001)
+            told = Commands(robot.time[rows], *(values[rows] for values in channels), steps)
+            starts.append(Start(told, robot.q[rows.start].astype(float), robot.dq[rows.start].astype(float)))
+        loaded = run(tmp_path / "run", NETS["mlp"])
+        make, beside_it = laws(loaded)["mlp"], replaying.beside(loaded, "mlp")
+        alone = [drive([start], make, beside_it)[0][1] for start in starts]
+        for threads in (1, 3):
+            for (_, q), expected in zip(drive(starts, make, beside_it, threads=threads), alone, strict=True):
+                assert q == pytest.approx(expected, abs=1e-5)
+
+
 class TestVerb:
     """`python -m identify replay`."""
 
@@ -215,6 +263,40 @@ class TestVerb:
         assert all(set(one) == set(KINDS) and all(v > 0 for v in one.values()) for one in figures.values())
         for words in ("mrad", "Nm", "armature", "1.0 s not seen in training"):
             assert words in done.stdout
+
+    def test_several_runs_and_the_fitted_parameters_stand_side_by_side(self, tmp_path: Path) -> None:
+        """Baselines once, then what `fit` found, then each net by its folder; the figure is a picture."""
+        write(moved(delayed(DELAY), "chirp", 1.0), tmp_path / "data" / "chirp.h5")
+        for name in ("a", "b"):
+            run(tmp_path / name, PLAIN, delay=DELAY)
+        twelve = {field.name: (0.0,) * 12 for field in dataclasses.fields(Parameters)}
+        body = {"armature": ARMATURE.tolist(), "viscous": VISCOUS.tolist(), "dry": DRY.tolist()}
+        # Its commands are held from the row before: on average a millisecond earlier than the motor's smooth target.
+        true = {name: tuple(values) for name, values in body.items()} | {"delay": (DELAY + 0.001,) * 12}
+        ones = dict.fromkeys(("spring", "damper", "stribeck"), (1.0,) * 12)
+        known = Margins(**dict.fromkeys(twelve, (None,) * 12))
+        save(Fitted(Parameters(**twelve | ones | true), known, (), (None,) * 12, ()), tmp_path / "p.yaml")
+        options = ("--parameters", tmp_path / "p.yaml", "--json", tmp_path / "f.json", "--figure", tmp_path / "f.png")
+        paths = (tmp_path / "a", tmp_path / "b", tmp_path / "data")
+        done = verb("identify", "replay", *paths, "--per-joint", "--endure", 3, *options)
+        assert done.returncode == 0, done.stderr
+        content = json.loads((tmp_path / "f.json").read_text())
+        errors = content["replay_rmse_mrad"]["chirp"]
+        assert list(errors) == [*BASELINES, "parametric", "mlp (a)", "mlp (b)"]
+        assert max(errors["parametric"].values()) < 1.5 < min(errors["ideal_pd"].values())
+        assert set(content["replay_rmse_mrad_by_joint"]["chirp"]["parametric"]) == set(NAMES)
+        assert content["replay_rmse_mrad_over_time"]["chirp"]["mlp (a)"]["time_s"] == [0.5]
+        assert content["replay_over_robot"]["chirp"]["ideal_pd"]["calf"]["gain"]
+        assert (tmp_path / "f.png").read_bytes().startswith(b"\x89PNG")
+        for words in ("RR_calf", "mlp (b), 4 s of commands:"):
+            assert words in done.stdout
+
+    def test_without_a_recording_it_says_so(self, tmp_path: Path) -> None:
+        """Runs alone are not enough."""
+        run(tmp_path / "run", PLAIN)
+        done = verb("identify", "replay", tmp_path / "run")
+        assert done.returncode == 2
+        assert "there is nothing to replay" in done.stderr
 
     @pytest.mark.parametrize(
         ("change", "message"),
