@@ -288,7 +288,7 @@ class TestVerb:
         assert content["replay_rmse_mrad_over_time"]["chirp"]["mlp (a)"]["time_s"] == [0.5]
         assert content["replay_over_robot"]["chirp"]["ideal_pd"]["calf"]["gain"]
         assert (tmp_path / "f.png").read_bytes().startswith(b"\x89PNG")
-        for words in ("RR_calf", "mlp (b), 4 s of commands:"):
+        for words in ("RR_calf", "mlp (b), 5 s of commands:"):
             assert words in done.stdout
 
     def test_without_a_recording_it_says_so(self, tmp_path: Path) -> None:
