@@ -27,7 +27,7 @@ from identify.shooting import FIELDS, STEP, Stretch, Windows, prepare, simulate,
 
 LOW = np.array([0.0, 0.0, 0.0, 0.0, 0.02, 0.0, 0.3, 0.0, -0.1, 0.0, 0.0])
 """Least values, in the order of `FIELDS`."""
-HIGH = np.array([0.2, 2.0, 3.0, 2.0, 5.0, 0.5, 3.0, 3.0, 0.1, LONGEST, 0.010])
+HIGH = np.array([0.2, 2.0, 3.0, 2.0, 20.0, 0.5, 3.0, 3.0, 0.1, LONGEST, 0.010])
 """Greatest values."""
 TYPICAL = np.array([0.02, 0.2, 0.2, 0.1, 0.2, 0.05, 0.5, 0.5, 0.02, 0.002, 0.002])
 """Their size on real Go2s: what is less sure than this is not known."""
@@ -35,6 +35,8 @@ OPTIONAL = ("load", "breakaway", "lag")
 """Kept where they are seen."""
 PULL = 20.0
 """A parameter its typical size away from what others found weighs as much as an error of so much in one row [mrad]."""
+SPEEDS = (0.2, 3.0)
+"""Where Stribeck's speed is looked for [rad/s]: friction falls once a joint turns, or on and on as it turns faster."""
 FEWEST = 20
 """Windows that a fit needs: of fewer no confidence interval can be had."""
 _STILL = 0.02
@@ -117,10 +119,10 @@ def _linear(data: Sequence[Stretch], joint: int, delay: float) -> tuple[float, A
     return float(np.square(error).sum()), values
 
 
-def _expected(joint: int) -> Array:
+def _expected(joint: int, speed: float = SPEEDS[0]) -> Array:
     """A motor as commanded, with the rotor and friction that IIT DLS identified on a Go2, shape (11,)."""
     known = {"armature": ARMATURE[joint], "viscous": VISCOUS[joint], "dry": DRY[joint], "delay": 0.005}
-    commanded = {"spring": 1.0, "damper": 1.0, "stribeck": 0.2}
+    commanded = {"spring": 1.0, "damper": 1.0, "stribeck": speed}
     return np.array([(known | commanded).get(name, 0.0) for name in FIELDS])
 
 
@@ -130,18 +132,30 @@ def solve(given: Windows, begin: Array, joint: int) -> Solution:
     if np.ptp(given.kd) < 0.1 * given.kd.mean():
         _hold(free, values, "damper", joint)
         warnings.append(f"{NAMES[joint]}: one kd alone does not tell damper from viscous: damper was held at 1")
+    both = [_refine(given, _at_speed(values, speed), free, _expected(joint, speed)) for speed in SPEEDS]
+    expected = _expected(joint, SPEEDS[int(np.argmin([rms for _, _, rms in both]))])
+    values, covariance, rms = min(both, key=lambda one: one[-1])
     while True:
-        values, covariance, rms = _refine(given, values, free, _expected(joint))
         margins = np.full(len(FIELDS), np.nan)
         margins[_columns(free)] = 1.96 * np.sqrt(covariance.diagonal())
         unseen = [name for name in OPTIONAL if name in free and not _of(name, values) > _of(name, margins)]
         if not unseen:
             break
         _hold(free, values, unseen[0], joint)
-    unknown = [name for name in free if not _of(name, margins) < _of(name, TYPICAL)]
+        values, covariance, rms = _refine(given, values, free, expected)
+    unknown = [name for name in free if not _of(name, margins) < _of(name, _typical(expected))]
     warnings += [f"{NAMES[joint]}: {_confused(free, name, covariance)}" for name in unknown]
     margins[_columns(unknown)] = np.nan
     return Solution(values, margins, rms, tuple(warnings))
+
+
+def _at_speed(values: Array, speed: float) -> Array:
+    return np.where(np.array(FIELDS) == "stribeck", speed, values)
+
+
+def _typical(expected: Array) -> Array:
+    """`TYPICAL`, of Stribeck's speed what is expected of it."""
+    return np.where(np.array(FIELDS) == "stribeck", expected, TYPICAL)
 
 
 def _of(name: str, values: Array) -> float:
@@ -166,7 +180,7 @@ def _confused(free: Sequence[str], name: str, covariance: Array) -> str:
 
 def _refine(given: Windows, begin: Array, free: Sequence[str], expected: Array) -> tuple[Array, Array, float]:
     """Least squares on the open-loop motion: values (11,), covariance of the free ones, and rms error [rad]."""
-    columns, typical = _columns(free), TYPICAL[_columns(free)]
+    columns, typical = _columns(free), _typical(expected)[_columns(free)]
     near = expected[columns] / typical
     seen: dict[bytes, tuple[Array, Array]] = {}
 

@@ -16,7 +16,16 @@ from collect.virtual.motors import MotorConfig, Motors, Sensors, load
 
 MOTORS = load(None)
 SUBSTEPS = 10
-"""Physics steps a row: the motors obey from one of them on, so that a delay is that of the table to a tenth of a ms."""
+STEP = 1.0 / RATE / SUBSTEPS
+"""Of the physics and the motors [s]."""
+
+
+def obeyed(delay: np.ndarray) -> np.ndarray:
+    """When motors with such delays really obey [s]: from the step on whose middle comes after it.
+
+    And half a step sooner, for the torque of a step acts on positions as they were at its start.
+    """
+    return STEP * (np.ceil(delay / STEP - 0.5) - 0.5)
 
 
 def chirp(time: np.ndarray, amplitude: float, f1: float) -> np.ndarray:
@@ -33,9 +42,8 @@ def tone(time: np.ndarray, amplitude: float, frequency: float) -> np.ndarray:
 def rigged(name: str, targets: np.ndarray, kp: float, kd: float, motors: MotorConfig = MOTORS) -> Recording:
     """What a 500 Hz logger sees that sends each target (N, 12) [rad] right after the state before."""
     empty = blank_recording(name, seconds=len(targets) / RATE, kp=kp, kd=kd)
-    step = 1.0 / RATE / SUBSTEPS
-    driven, sensors = Motors(motors, step, "hold_target"), Sensors(motors, seed=len(name))
-    body = Body(timestep=step, armature=motors.armature, viscous=motors.viscous, dry=motors.coulomb)
+    driven, sensors = Motors(motors, STEP, "hold_target"), Sensors(motors, seed=len(name))
+    body = Body(timestep=STEP, armature=motors.armature, viscous=motors.viscous, dry=motors.coulomb)
     body.reset(targets[0])
     slots = np.zeros(N_JOINTS, LowCmd.LAYOUT["motor_cmd"].base)
     slots["mode"], slots["kp"], slots["kd"] = SERVO, kp, kd
@@ -47,7 +55,7 @@ def rigged(name: str, targets: np.ndarray, kp: float, kd: float, motors: MotorCo
         slots["q"] = targets[min(k + 1, len(targets) - 1)]
         driven.receive(now, slots)
         for substep in range(SUBSTEPS):
-            torque = driven.step(now + substep * step, body.q, body.dq)
+            torque = driven.step(now + substep * STEP, body.q, body.dq)
             body.dry[:] = driven.friction(body.dq)
             body.step(torque)
     q, dq, tau_est = rows.astype(np.float32)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import verb
-from rig import MOTORS, chirp, rigged, tone
+from rig import MOTORS, STEP, chirp, obeyed, rigged, tone
 from synthetic import RATE, changed
 
 from collect.errors import UserError
@@ -74,7 +74,8 @@ class TestHiddenMotors:
 
     def test_delay_and_lag_come_back_within_a_fifth_of_a_millisecond(self, found: parameters.Fitted) -> None:
         """A tenth of a row, each motor its own; and what dry friction has more at rest."""
-        np.testing.assert_allclose(found.parameters.delay, MOTORS.delay, atol=2e-4)
+        np.testing.assert_allclose(found.parameters.delay, obeyed(np.array(MOTORS.delay)), atol=1.5e-4)
+        np.testing.assert_allclose(found.parameters.delay, MOTORS.delay, atol=2e-4 + 0.5 * STEP)
         np.testing.assert_allclose(found.parameters.lag, 0.5 / np.pi / np.array(MOTORS.bandwidth), atol=2e-4)
         more = np.array(MOTORS.coulomb) * (np.array(MOTORS.breakaway) - 1.0)
         np.testing.assert_allclose(found.parameters.breakaway, more, atol=0.05)
