@@ -6,8 +6,7 @@ windows and all trial parameters advance together. What a joint does forgets its
 first part of a window is not judged, and windows overlap by it.
 
 The step is leapfrog: positions at whole steps, velocities between them, so that an error of order one, which would
-be a delay of half a step, does not arise. Dry friction stops a joint within a step or not at all, it never turns one
-round.
+be a delay of half a step, does not arise. Dry friction stops a joint, or lets it pass through zero, at its own moment.
 """
 
 from __future__ import annotations
@@ -187,9 +186,23 @@ def simulate(given: Windows, trials: Array) -> Array:
         asked, before = wanted, v
         friction = dry + breakaway * np.exp(-np.square(v / stribeck)) + load * np.abs(torque)
         inertia = given.inertia[m] + armature
-        pushed = (inertia - half) * v + STEP * (torque - given.rest[m])
-        v = np.copysign(np.maximum(np.abs(pushed) - STEP * friction, 0.0), pushed) / (inertia + half)
+        pushed = ((inertia - half) * v + STEP * (torque - given.rest[m])) / (inertia + half)
+        v = _rubbed(v, pushed, STEP * friction / (inertia + half))
         q = q + STEP * v
     moved[steps] = q
     window, step, share = given.rows
     return np.asarray((1.0 - share) * moved[step, :, window].T + share * moved[step + 1, :, window].T)
+
+
+def _rubbed(v: Array, pushed: Array, friction: Array) -> Array:
+    """Velocity after a step [rad/s]: v would become `pushed`, friction takes up to `friction` of it.
+
+    Where v passes through zero friction turns round in that moment, not at the end of the step: else the motion would
+    depend on where in a step it turns, and its slopes over the parameters would be wrong.
+    """
+    along = np.where(v != 0.0, np.sign(v), np.sign(pushed))
+    speed, kept = np.abs(v), along * pushed
+    back = speed - kept  # what the step takes away without friction
+    after = np.where(back + friction > 0.0, 1.0 - speed / np.where(back + friction > 0.0, back + friction, 1.0), 0.0)
+    turned = -after * np.maximum(back - friction, 0.0)
+    return np.asarray(along * np.where(kept >= friction, kept - friction, turned))

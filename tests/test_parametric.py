@@ -121,17 +121,18 @@ def hinge(targets: list[np.ndarray], kd: list[float], noise: float = 0.0) -> lis
     """Twelve equal hinges of inertia .02 kg·m², as the parameters above say, under targets (N, 12); noise [rad]."""
     out, rng = [], np.random.default_rng(3)
     for wanted, damping in zip(targets, kd, strict=True):
-        time = np.arange(len(wanted)) / RATE
-        fine = np.arange(4 * len(wanted)) / RATE / 4
-        late = parameters.held(time, wanted, fine, fine[1], np.full(12, TRUE["delay"])) + TRUE["offset"]
+        time, step = np.arange(len(wanted)) / RATE, 1.0 / RATE / 8
+        fine = np.arange(8 * len(wanted)) * step - 0.5 * step
+        late = parameters.held(time, wanted, fine, step, np.full(12, TRUE["delay"])) + TRUE["offset"]
         q, dq, rows = wanted[0].copy(), np.zeros(12), np.empty((3, len(time), 12))
         for m in range(len(fine)):
             torque = TRUE["spring"] * 25.0 * (late[m] - q) - TRUE["damper"] * damping * dq
-            ddq = (torque - TRUE["viscous"] * dq - TRUE["dry"] * np.tanh(dq / 1e-3)) / (0.02 + TRUE["armature"])
-            if m % 4 == 0:
-                rows[:, m // 4] = q, dq, ddq
-            dq = dq + fine[1] * ddq
-            q = q + fine[1] * dq
+            friction = TRUE["viscous"] * dq + TRUE["dry"] * np.tanh(dq / 5e-3)
+            ddq = (torque - friction) / (0.02 + TRUE["armature"])
+            if m % 8 == 0:
+                rows[:, m // 8] = q, dq, ddq
+            dq = dq + step * ddq
+            q = q + step * dq
         # Errors of a real motion are not white: these last for 10 ms.
         coloured = np.apply_along_axis(np.convolve, 0, rng.normal(size=rows[0].shape), np.ones(5), "same")
         wide = [np.full_like(wanted, value) for value in (25.0, damping, 0.02, 0.0)]
@@ -157,7 +158,7 @@ class TestHinge:
     def test_its_interval_holds_the_truth(self) -> None:
         """Of six hinges under other phases and noise nearly all 95 % intervals do, and none is wide."""
         wide = [chirp(self.time, 0.3, 6.0) + 0.3 - HANG, chirp(self.time, 0.2, 8.0) - HANG]
-        data = hinge(wide, kd=[0.5, 2.0], noise=1e-3)
+        data = hinge(wide, kd=[0.5, 2.0], noise=3e-4)
         inside, names = [], ("armature", "viscous", "dry", "spring", "damper", "offset", "delay")
         for joint in range(6):
             one = solved(data, joint)
@@ -169,14 +170,14 @@ class TestHinge:
 
     def test_one_frequency_does_not_tell_inertia_from_stiffness(self) -> None:
         """What it cannot tell is said, has no interval, and stays near what is expected."""
-        one = solved(hinge([tone(self.time, 0.2, 3.0) - HANG] * 2, kd=[1.0, 1.0]), 0)
+        one = solved(hinge([tone(self.time, 0.2, 3.0) - HANG] * 2, kd=[1.0, 1.0], noise=1e-3), 0)
         untold = [name for name, margin in zip(FIELDS, one.margins, strict=True) if np.isnan(margin)]
         assert {"damper", "spring"} <= {*untold}
         said = "\n".join(one.warnings)
         assert "does not tell spring from armature" in said
         assert "damper was held at 1" in said
         assert 0.5 < value(one, "spring") < 1.5
-        both = solved(hinge([chirp(self.time, 0.3, 6.0) - HANG] * 2, kd=[0.5, 2.0]), 0)
+        both = solved(hinge([chirp(self.time, 0.3, 6.0) - HANG] * 2, kd=[0.5, 2.0], noise=1e-3), 0)
         assert "spring" not in "\n".join(both.warnings)
         assert np.isfinite(both.margins[FIELDS.index("spring")])
 
