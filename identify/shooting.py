@@ -21,7 +21,7 @@ from collect.body import Body
 from collect.errors import UserError
 from collect.joints import N_JOINTS
 from collect.recording import Recording
-from identify.dataset import stretches
+from identify.dataset import kd_in_force, stretches
 from identify.features import Array
 from identify.joint_torque import Motion, motion
 from identify.parameters import filtered, held
@@ -75,7 +75,8 @@ def prepare(recording: Recording) -> list[Stretch]:
 
 def _stretch(recording: Recording, moved: Motion, rows: slice) -> Stretch:
     time, sampled = recording.clock[rows], moved.sampled[rows]
-    q, q_target, kp, kd = (getattr(recording, name)[rows].astype(float) for name in ("q", "q_target", "kp", "kd"))
+    q, q_target, kp = (getattr(recording, name)[rows].astype(float) for name in ("q", "q_target", "kp"))
+    kd = kd_in_force(recording)[rows]
     own = (q, moved.dq[rows], moved.ddq[rows])
     then = [np.stack([np.interp(time, sampled[:, j], x[:, j]) for j in range(N_JOINTS)], axis=1) for x in own]
     body, inertia, rest = Body(timestep=STEP), np.empty_like(q), np.empty_like(q)
