@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collect.channels import GAP, REPEATED, empty_segments
+from collect.columns import Columns
 from collect.errors import UserError
 from collect.joints import N_JOINTS, NAMES, spread
-from collect.layouts import READERS, Layout, Log
+from collect.layouts import READERS, Layout, Log, table
 from collect.recording import Recording, blank, session_path, sha256_of, write
 
 Gains = tuple[float, ...]
@@ -30,6 +31,7 @@ def convert(
     kd: Gains | None = None,
     start: float | None = None,
     stop: float | None = None,
+    columns: Columns | None = None,
 ) -> Path:
     """Convert one log into a sealed recording named after it.
 
@@ -41,6 +43,7 @@ def convert(
         kd: velocity gains [Nm·s/rad], when the log does not say them.
         start: leave out rows before this time from the first state [s].
         stop: leave out rows from this time on [s].
+        columns: of a CSV log, which column is what; without it they have our names.
 
     Returns:
         Path of the recording.
@@ -53,7 +56,10 @@ def convert(
         raise UserError("no such log", where=str(source), fix="check the path")
     stem = source.resolve().name if source.is_dir() else source.name.removesuffix(".gz").rpartition(".")[0]
     path = session_path(out, stem, converted=True)
-    log = READERS[layout](source)
+    if columns and layout != "csv":
+        fix = "leave out --columns, or use --layout csv"
+        raise UserError(f"a log of layout {layout} has columns of its own", where=str(source), fix=fix)
+    log = table(source, columns) if layout == "csv" else READERS[layout](source)
     log = _between(_checked(_with_gains(log, kp, kd, source), source), start, stop, source)
     write(_recording(log, stem, layout, source), path)
     return path

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from collect.columns import WIDE, Columns
 from collect.errors import UserError
 from collect.joints import MODEL_TO_SDK, N_JOINTS
 
@@ -129,20 +130,20 @@ def orl(source: Path) -> Log:
     return Log(origin, time, q, q_target, dq, tau_est, dq_target, tau_ff, command_age=age)
 
 
-def table(source: Path) -> Log:
-    """A CSV file, plain or .gz, with a header; SI units, SDK order, one row per state.
+def table(source: Path, columns: Columns | None = None) -> Log:
+    """A CSV file, plain or .gz, with a header; one row per state.
 
-    Columns: `time`, then `q_0` … `q_11`, `q_target_0` … `q_target_11`, and as far as known `dq_…`,
-    `tau_est_…`, `dq_target_…`, `tau_ff_…`, `kp_…`, `kd_…`, `command_age`. `q_target` is the command in
-    force when the state was sampled.
+    Without a map of columns it is in SI units and SDK order, its columns are `time`, `q_0` … `q_11`, `q_target_0` …
+    `q_target_11`, and as far as known `dq_…`, `tau_est_…`, `dq_target_…`, `tau_ff_…`, `kp_…`, `kd_…`, `command_age`.
+    `q_target` is the command in force when the state was sampled.
     """
-    found = csv_columns(source)
+    found = csv_columns(source, columns)
     _need(found, ("q", "q_target", "time"), source)
     time = found.pop("time")
     return Log("a CSV table", time - time[:1], **found)
 
 
-def csv_columns(source: Path) -> dict[str, Any]:
+def csv_columns(source: Path, columns: Columns | None = None) -> dict[str, Any]:
     """What a CSV table holds, by the names of `table`: shape (N,), or (N, 12) where a name has a column for each joint.
 
     Raises:
@@ -150,23 +151,41 @@ def csv_columns(source: Path) -> dict[str, Any]:
     """
     lines = _lines(source)
     header = [name.strip() for name in lines[0].split(",")]
-    names = ("q", "q_target", "dq", "tau_est", "dq_target", "tau_ff", "kp", "kd")
-    known = {f"{name}_{joint}" for name in names for joint in range(N_JOINTS)} | {"time", "command_age"}
+    ours, scale = _mapped(header, columns, source) if columns else (_named(header, source), np.ones(len(header)))
+    wanted = [k for k, name in enumerate(ours) if name]
+    values = _numbers(lines[1:], len(wanted), source, wanted if columns else None) * scale[wanted]
+    names = [ours[k] for k in wanted]
+    found: dict[str, Any] = {name: values[:, names.index(name)] for name in ("time", "command_age") if name in names}
+    for name in WIDE:
+        chosen = [names.index(column) for j in range(N_JOINTS) if (column := f"{name}_{j}") in names]
+        if chosen and len(chosen) != N_JOINTS:
+            raise UserError(f"{name} has {len(chosen)} columns, not 12", where=str(source), fix="give all or none")
+        if chosen:
+            found[name] = values[:, chosen]
+    return found
+
+
+def _named(header: list[str], source: Path) -> list[str]:
+    """A header that already holds our names."""
+    known = {f"{name}_{joint}" for name in WIDE for joint in range(N_JOINTS)} | {"time", "command_age"}
     wrong = [name for name in header if name not in known] or [
         name for name in known & {*header} if header.count(name) > 1
     ]
     if wrong:
-        fix = "name the columns time, q_0 … q_11, q_target_0 … (see `python -m collect convert --help`)"
+        fix = "name the columns time, q_0 … q_11, q_target_0 …, or say with `collect convert --columns` which is which"
         raise UserError(f"column {wrong[0]!r} is unknown or given twice", where=str(source), fix=fix)
-    values = _numbers(lines[1:], len(header), source)
-    found: dict[str, Any] = {name: values[:, header.index(name)] for name in ("time", "command_age") if name in header}
-    for name in names:
-        columns = [header.index(column) for j in range(N_JOINTS) if (column := f"{name}_{j}") in header]
-        if columns and len(columns) != N_JOINTS:
-            raise UserError(f"{name} has {len(columns)} columns, not 12", where=str(source), fix="give all or none")
-        if columns:
-            found[name] = values[:, columns]
-    return found
+    return header
+
+
+def _mapped(header: list[str], columns: Columns, source: Path) -> tuple[list[str], Array]:
+    """Our name of each column, empty for one that is not wanted, and by what it is to be multiplied."""
+    ours, scale = [""] * len(header), np.ones(len(header))
+    for theirs, name in columns.pairs():
+        if header.count(theirs) != 1:
+            what = f"the header has {'no' if theirs not in header else 'more than one'} column {theirs!r}"
+            raise UserError(what, where=str(source), fix=f"correct the map of columns; there are: {', '.join(header)}")
+        ours[header.index(theirs)], scale[header.index(theirs)] = name, columns.scale(name)
+    return ours, scale
 
 
 def _tensors(source: Path, safe: list[Any]) -> dict[str, Any]:
@@ -230,9 +249,10 @@ def _lines(path: Path) -> list[str]:
     return lines
 
 
-def _numbers(lines: list[str], columns: int, path: Path) -> Array:
+def _numbers(lines: list[str], columns: int, path: Path, only: list[int] | None = None) -> Array:
+    """A table of so many columns; with `only` of these, whatever the others hold."""
     try:
-        values = np.loadtxt(lines, delimiter=",", ndmin=2) if lines else np.zeros((0, columns))
+        values = np.loadtxt(lines, delimiter=",", ndmin=2, usecols=only) if lines else np.zeros((0, columns))
     except ValueError as error:
         raise UserError(
             f"not a table of numbers: {error}", where=str(path), fix="check --layout and the file"
@@ -242,5 +262,5 @@ def _numbers(lines: list[str], columns: int, path: Path) -> Array:
     return values
 
 
-READERS = {"katari16": katari16, "orl": orl, "dls": dls, "csv": table}
-"""The reader of each layout."""
+READERS = {"katari16": katari16, "orl": orl, "dls": dls}
+"""The reader of each layout that is always the same; the other is `table`."""

@@ -16,6 +16,7 @@ from identify.verbs.replaying import replay
 from identify.verbs.training import ensemble, holdout, search, train
 
 VERBS: dict[str, Callable[..., Any]] = {
+    "prepare": prepare,
     "train": train,
     "evaluate": evaluate,
     "holdout": holdout,

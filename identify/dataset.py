@@ -102,12 +102,17 @@ class Series:
 
 
 def load(paths: list[Path], label: Label = "tau_est") -> list[Series]:
-    """The recordings in files and folders, with the torque that is to be learned.
+    """The recordings in files and folders, and prepared files (*.npz), with the torque that is to be learned.
 
     Raises:
         UserError: for paths without recordings, two of one name, or one that lacks a channel, see `series`.
     """
-    found = [series(read(path), where=str(path), label=label) for path in find(paths)]
+    from identify import prepared  # which builds on what is defined here
+
+    found = [
+        prepared.read(path, label) if path.suffix == ".npz" else series(read(path), where=str(path), label=label)
+        for path in find(paths)
+    ]
     names = [one.name for one in found]
     for path, name in zip(find(paths), names, strict=True):
         if names.count(name) > 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import os
 from pathlib import Path
@@ -10,9 +11,11 @@ import numpy as np
 import pytest
 
 from collect.channels import GAP, REPEATED
+from collect.columns import Columns
+from collect.config import load
 from collect.convert import convert
 from collect.errors import UserError
-from collect.joints import MODEL_TO_SDK
+from collect.joints import MODEL_TO_SDK, NAMES
 from collect.recording import Recording, read
 
 torch = pytest.importorskip("torch")
@@ -204,6 +207,66 @@ class TestCsv:
         """A row of another length, or words."""
         with pytest.raises(UserError, match="not a table of numbers"):
             convert(csv_file(tmp_path, extra=extra), "csv", tmp_path / "out", (1.0,), (1.0,))
+
+
+class TestColumnMap:
+    MAP = Columns("stamp", "pos_{joint}", "action_{index}", dq="vel_{joint}", joints=NAMES[::-1], second=1e9)
+
+    def log(self, folder: Path, extra: str = "") -> Path:
+        """Joints backwards, ns, and a column of words that nobody wants."""
+        named = [f"pos_{name}" for name in NAMES] + [f"vel_{name}" for name in NAMES]
+        header = ["mode", "stamp", *named, *(f"action_{k}" for k in range(12))]
+        rows = [["walk", 2_000_000 * k, *RAMP[k], *(10.0 * RAMP[k]), *(100.0 * RAMP[k][::-1])] for k in range(ROWS)]
+        path = folder / "theirs.csv"
+        path.write_text("\n".join(",".join(map(str, row)) for row in [header, *rows]) + extra)
+        return path
+
+    def test_their_names_order_and_units_become_ours(self, tmp_path: Path) -> None:
+        """By name where the name tells the joint, by the file's order where it is a number."""
+        recording = read(convert(self.log(tmp_path), "csv", tmp_path, (25.0,), (0.5,), columns=self.MAP))
+        np.testing.assert_allclose(recording.q, RAMP, rtol=1e-6)
+        np.testing.assert_allclose(recording.dq, 10.0 * RAMP, rtol=1e-6)
+        np.testing.assert_allclose(recording.q_target, 100.0 * RAMP, rtol=1e-6)
+        assert recording.rate == 500.0
+        assert "tau_est" in recording.missing
+
+    def test_degrees_become_radians(self, tmp_path: Path) -> None:
+        """Angles and velocities."""
+        columns = dataclasses.replace(self.MAP, degrees=True)
+        recording = read(convert(self.log(tmp_path), "csv", tmp_path, (25.0,), (0.5,), columns=columns))
+        np.testing.assert_allclose(recording.dq, np.deg2rad(10.0 * RAMP), rtol=1e-6)
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            ({"q": "pos_1"}, "put {joint} or {index} into it"),
+            ({"q": ("a", "b")}, "q has 2 names"),
+            ({"dq": "pos_{joint}"}, "'pos_.*' is given twice"),
+            ({"joints": NAMES[:11]}, "the twelve names"),
+            ({"second": 0.0}, "above 0"),
+        ],
+    )
+    def test_a_wrong_map_is_a_mistake(self, change: dict, message: str) -> None:
+        """Told before a log is opened."""
+        with pytest.raises(ValueError, match=message):
+            dataclasses.replace(self.MAP, **change)
+
+    def test_a_column_that_is_not_there_is_refused(self, tmp_path: Path) -> None:
+        """With those that are."""
+        columns = dataclasses.replace(self.MAP, tau_est="effort_{joint}")
+        with pytest.raises(UserError, match=r"no column 'effort_RL_calf'|no column 'effort_RR_calf'") as refusal:
+            convert(self.log(tmp_path), "csv", tmp_path, (25.0,), (0.5,), columns=columns)
+        assert "action_11" in str(refusal.value)
+
+    def test_the_other_layouts_have_columns_of_their_own(self, tmp_path: Path) -> None:
+        """A map is for CSV."""
+        with pytest.raises(UserError, match="columns of its own"):
+            convert(self.log(tmp_path), "orl", tmp_path, columns=self.MAP)
+
+    def test_the_shipped_map_is_one(self) -> None:
+        """configs/collect/columns.yaml."""
+        shipped = load(Path(__file__).parents[1] / "configs" / "collect" / "columns.yaml", Columns)
+        assert dict(shipped.pairs())["action_0"] == f"q_target_{NAMES.index('FL_hip')}"
 
 
 def with_nan(values: np.ndarray) -> np.ndarray:

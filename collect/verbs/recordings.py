@@ -109,6 +109,7 @@ def convert(
     kd: tuple[float, ...] | None = None,
     start: Annotated[float | None, tyro.conf.arg(name="from")] = None,
     stop: Annotated[float | None, tyro.conf.arg(name="to")] = None,
+    columns: Path | None = None,
 ) -> int:
     """Turn logs made by others into recordings.
 
@@ -120,13 +121,17 @@ def convert(
         kd: Velocity gains likewise.
         start: Leave out what comes before, in seconds from the first row.
         stop: Leave out what comes after.
+        columns: Of a CSV log a YAML file that says which column is what (configs/collect/columns.yaml).
     """
+    from collect.columns import Columns
+    from collect.config import load
     from collect.convert import convert as convert_log
 
     if not sources:
         raise UserError("no source named", where="python -m collect convert", fix="name one or more logs")
+    named = load(columns, Columns) if columns else None
     for source in sources:
-        print(f"converted {convert_log(source, layout, out, kp, kd, start, stop)}")
+        print(f"converted {convert_log(source, layout, out, kp, kd, start, stop, named)}")
     return 0
 
 

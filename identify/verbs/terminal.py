@@ -22,6 +22,8 @@ Runs = Annotated[tuple[Path, ...], tyro.conf.Positional]
 Recordings = Annotated[tuple[Path, ...], tyro.conf.Positional]
 JsonFile = Annotated[Path | None, tyro.conf.arg(name="json")]
 Device = Literal["auto", "cpu", "cuda"]
+Label = Literal["tau_est", "tau_joint"]
+"""As `identify.dataset.Label`, whose import takes a second."""
 
 
 def on_device(device: Device) -> str:

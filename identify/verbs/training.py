@@ -1,4 +1,4 @@
-"""Verbs that train: one run, one for each part left out, and several runs together."""
+"""Verbs that make and use training data: prepare, train, leave parts out, search, ask several runs together."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from identify.verbs.terminal import (
     Config,
     Device,
     JsonFile,
+    Label,
+    Recordings,
     Runs,
     on_device,
     print_judgements,
@@ -27,6 +29,24 @@ if TYPE_CHECKING:
     from identify.through import Pass
 
 
+def prepare(recordings: Recordings, out: Path, step: float = 0.005, label: Label = "tau_est") -> int:
+    """Write recordings as the NPZ that others train from: error and velocity at t, t-1, t-2, and the torque.
+
+    Args:
+        recordings: Recordings, or folders of them.
+        out: The file; it must not exist.
+        step: Between two rows, and between t and t-1, in seconds: that of the simulator.
+        label: The torque: what the motor reports, or what moved the joint.
+    """
+    from identify import dataset, prepared
+
+    if not 0.0 < step <= 0.1:
+        raise UserError(f"--step is {step} s", where="--step", fix="give one above 0 and at most 0.1")
+    rows = prepared.write(dataset.load([*recordings], label), step, label, out)
+    print(f"prepared {out}: {rows} rows of 12 joints, {1e3 * step:g} ms apart")
+    return 0
+
+
 def train(
     config: Config, data: tuple[Path, ...], out: Path, resume: bool = False, device: Device = "auto", seed: int = 0
 ) -> int:
@@ -34,7 +54,7 @@ def train(
 
     Args:
         config: YAML of the net and its training (configs/identify).
-        data: Recordings, or folders of them.
+        data: Recordings, folders of them, or prepared files (*.npz).
         out: Folder of the run; it must not exist.
         resume: Go on with an interrupted run instead.
         device: Where to train; auto takes CUDA where there is one.
@@ -74,7 +94,7 @@ def train(
     metrics = {part: evaluate.table(judgements) for part, judgements in by_part.items()}
     write_bytes(out / "metrics.json", (json.dumps(metrics, indent=1) + "\n").encode())
     with Console(stderr=True).status("report"):
-        reporting.renew(run, [read(path) for path in find([*data])])
+        reporting.renew(run, [read(path) for path in find([*data]) if path.suffix != ".npz"])
     judgements = by_part["test"] or by_part["validation"]
     print_judgements(judgements)
     print(f"run {out}: baselines fitted on the training rows, delay {run.baselines.delay_in_words}")
