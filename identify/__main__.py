@@ -9,13 +9,15 @@ from typing import Any
 import tyro
 
 from collect.errors import exit_on_user_error
+from identify.verbs.data import lint, prepare
+from identify.verbs.fitting import fit
 from identify.verbs.following import follow
-from identify.fit_verb import fit
 from identify.verbs.judging import crosscheck, evaluate, report
 from identify.verbs.replaying import replay
 from identify.verbs.training import ensemble, holdout, search, train
 
 VERBS: dict[str, Callable[..., Any]] = {
+    "lint": lint,
     "prepare": prepare,
     "train": train,
     "evaluate": evaluate,

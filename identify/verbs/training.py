@@ -1,4 +1,4 @@
-"""Verbs that make and use training data: prepare, train, leave parts out, search, ask several runs together."""
+"""Verbs that train: one run, one for each part left out, a search, and several runs together."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from identify.verbs.terminal import (
     Config,
     Device,
     JsonFile,
-    Label,
-    Recordings,
     Runs,
     on_device,
     print_judgements,
@@ -27,24 +25,6 @@ from identify.verbs.terminal import (
 if TYPE_CHECKING:
     from identify.fit import Epoch
     from identify.through import Pass
-
-
-def prepare(recordings: Recordings, out: Path, step: float = 0.005, label: Label = "tau_est") -> int:
-    """Write recordings as the NPZ that others train from: error and velocity at t, t-1, t-2, and the torque.
-
-    Args:
-        recordings: Recordings, or folders of them.
-        out: The file; it must not exist.
-        step: Between two rows, and between t and t-1, in seconds: that of the simulator.
-        label: The torque: what the motor reports, or what moved the joint.
-    """
-    from identify import dataset, prepared
-
-    if not 0.0 < step <= 0.1:
-        raise UserError(f"--step is {step} s", where="--step", fix="give one above 0 and at most 0.1")
-    rows = prepared.write(dataset.load([*recordings], label), step, label, out)
-    print(f"prepared {out}: {rows} rows of 12 joints, {1e3 * step:g} ms apart")
-    return 0
 
 
 def train(
