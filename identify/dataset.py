@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -72,6 +73,8 @@ class Series:
     """Rows whose state is that of the row before, shape (N,)."""
     stretches: tuple[slice, ...]
     """Rows without a gap within one segment; no window ever crosses from one to the next."""
+    robot: str = ""
+    """Which one it was (`robot`); empty where nobody says."""
     joints: tuple[int, ...] = tuple(range(N_JOINTS))
     """Those that are learned from, SDK indices; every joint is predicted and judged all the same."""
 
@@ -151,12 +154,22 @@ def series(recording: Recording, *, where: str, label: Label = "tau_est") -> Ser
         segments=tuple(name.decode(errors="replace") for name in recording.segments["name"]),
         repeated=(recording.flags & REPEATED) > 0,
         stretches=unbroken_rows,
+        robot=robot(recording),
         dq=found["dq"].astype(np.float64),
         torque=found["tau_est"].astype(np.float64),
         kd=kd_in_force(recording),
         kd_commanded=recording.kd.astype(np.float64),
         **wide,
     )
+
+
+def robot(recording: Recording) -> str:
+    """Which robot: its serial number, or of a log made by others whose robot it was; empty where nobody says."""
+    said = re.search(r"serial number ([0-9a-f-]+)", str(recording.attributes.get("robot", "")))
+    if said and set(said[1]) - {"0", "-"}:
+        return said[1]
+    layout = str(recording.attributes.get("layout", ""))
+    return "" if layout == "csv" else layout  # each of the other layouts is one laboratory's, and one robot's
 
 
 def sampling(recording: Recording) -> Array:

@@ -4,6 +4,7 @@
     amplitude   segments by the amplitude of their targets
     gains       segments by kp and kd
     band        rows by how fast their targets swing (`frequency`)
+    robot       recordings by the robot they are of
     leg         joints; then the net is told a joint's kind, for which leg it is says nothing of one it has not seen
 
 What is left out is cut from the training data as if it had not been recorded, so that no window holds any of it;
@@ -36,7 +37,7 @@ from identify.runs import Run
 from identify.settings import TrainConfig
 from identify.train import train
 
-By = Literal["recording", "amplitude", "gains", "band", "leg"]
+By = Literal["recording", "amplitude", "gains", "band", "robot", "leg"]
 
 BANDS = (0.0, 1.0, 2.0, 4.0, 6.0, 8.0, np.inf)
 """Borders of the bands [Hz]."""
@@ -222,6 +223,7 @@ def _leg(data: Series) -> NDArray[np.str_]:
 
 _LABELS: dict[str, Callable[[Series], NDArray[np.str_]]] = {
     "recording": lambda data: _of_segments(data, lambda rows: data.name),
+    "robot": lambda data: _of_segments(data, lambda rows: data.robot),
     "amplitude": _amplitude,
     "gains": _gains,
     "band": _band,

@@ -67,6 +67,22 @@ class TestParts:
         assert list(held) == ["FL", "FR", "RL", "RR"]
         assert held["FR"][0].all(0).tolist() == [True] * 3 + [False] * 9
 
+    def test_a_robot_is_known_by_its_serial_number_or_by_whose_log_it_is(self) -> None:
+        """One robot on two computers is one; of a simulator, which has no number, nothing is said."""
+
+        def of(name: str, **attributes: str) -> Series:
+            return prepare(changed(recording(name), attributes=attributes), where=name)
+
+        said = "Go2 on interface {}, domain 0, serial number 0000002a-00000007, firmware 00000000-00000000"
+        mine = [of(name, robot=said.format(name)) for name in ("eth0", "eth1")]
+        virtual = of("virtual", robot="Go2 on lo, serial number 00000000-00000000, firmware 00000000-00000000")
+        held = parts([*mine, virtual, of("theirs", layout="orl"), of("table", layout="csv")], "robot")
+        found = {name: [bool(one.all()) for one in each] for name, each in held.items()}
+        assert found == {
+            "0000002a-00000007": [True, True, False, False, False],
+            "orl": [False, False, False, True, False],
+        }
+
     def test_a_chirp_is_cut_where_its_frequency_is(self) -> None:
         """2 Hz is reached after 3 s, 4 Hz after 7 s of a sweep of half a hertz a second."""
         data = chirp()
@@ -128,6 +144,14 @@ class TestLeavingOut:
         assert [fold.scores["mlp"].rows for fold in folds] == [1995, 1995 + 2995]
         assert all(list(fold.scores) == [*baselines.NAMES, "mlp"] for fold in folds)
         assert all(fold.scores["delayed_pd"].rmse.max() < 0.05 for fold in folds)  # the motor is one
+
+    def test_an_unseen_robot_is_judged_by_a_net_of_the_others(self) -> None:
+        """Whose delay is its own: what is left out is not what the baselines were fitted on."""
+        data = [series("a", delay=0.004), series("b", delay=0.004), series("c", delay=0.010)]
+        named = [dataclasses.replace(one, robot=robot) for one, robot in zip(data, ("x", "x", "y"), strict=True)]
+        folds = {fold.name: fold for fold in hold_out(CONFIG, named, "robot")}
+        assert {name: fold.scores["mlp"].rows for name, fold in folds.items()} == {"x": 2 * 1995, "y": 1995}
+        assert min(fold.scores["delayed_pd"].rmse.min() for fold in folds.values()) > 0.1
 
     def test_an_unseen_leg_has_the_friction_of_the_others(self) -> None:
         """Three legs of dry friction 0.3 Nm: the fourth is predicted with it."""

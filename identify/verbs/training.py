@@ -85,7 +85,7 @@ def train(
 def holdout(
     config: Config,
     data: tuple[Path, ...],
-    by: Literal["recording", "amplitude", "gains", "band", "leg"],
+    by: Literal["recording", "amplitude", "gains", "band", "robot", "leg"],
     json_file: JsonFile = None,
     device: Device = "auto",
     seed: int = 0,
@@ -95,7 +95,7 @@ def holdout(
     Args:
         config: YAML of the net and its training (configs/identify).
         data: Recordings, or folders of them.
-        by: What a part is: a recording, an amplitude, a pair of gains, a band of frequencies or a leg.
+        by: What a part is: a recording, an amplitude, a pair of gains, a band of frequencies, a robot or a leg.
         json_file: Write the errors to this file too, joint by joint.
         device: Where to train; auto takes CUDA where there is one.
         seed: Of every random number.
