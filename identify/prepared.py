@@ -133,6 +133,7 @@ def read(path: Path, label: Label) -> Series:
         q_target=q + wide[ERROR[0]],
         kp=wide["kp"],
         kd=wide["kd"],
+        kd_commanded=wide["kd"],
         torque=wide[TORQUE],
         segment=segment,
         segments=names,

@@ -43,7 +43,7 @@ def test_a_simulated_robot_is_believed() -> None:
 )
 def test_a_real_calf_damps_as_the_steps_say(log: str, commanded: float, logs: Path, tmp_path: Path) -> None:
     """Damping over stiffness of what its motor reports, within two percent; what was commanded is 2 to 8 off."""
-    (source,) = (logs / "katari16" / "torque").glob(f"chirp_9.0hz_p25{log}_*.pt")
+    (source,) = (logs / "katari16" / "torque").glob(f"chirp_{log}_*.pt")
     recording = read(convert(source, "katari16", tmp_path / "out"))
     data = series(recording, where=log)
     assert data.kd_commanded[0, 0] == pytest.approx(commanded)
