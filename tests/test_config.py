@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -92,11 +93,14 @@ def test_dump_and_parse_are_inverse() -> None:
         ("", "rate is missing"),
     ],
 )
-def test_a_mistake_is_named_with_its_key(text: str, message: str) -> None:
+def test_a_mistake_is_named_with_its_key(text: str, message: str, record_property: Callable[..., None]) -> None:
     """Each wrong file is refused with the key, and with the file's name."""
     with pytest.raises(UserError, match=message) as refusal:
         read(text)
     assert refusal.value.where == "test.yaml"
+    said = refusal.value.what.replace("\x00", "")
+    for name, words in (("promise", "P12"), ("what", "config"), ("bound", "any mistake"), ("measured", said)):
+        record_property(name, words.splitlines()[0])
 
 
 def test_all_mistakes_are_told_at_once_each_with_its_line() -> None:

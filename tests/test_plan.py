@@ -68,12 +68,19 @@ def test_a_plan_within_its_limits_passes(plan):
         ("tau", float("nan"), "torque"),
     ],
 )
-def test_a_predicted_excess_is_refused_with_joint_time_and_value(plan, field, value, words):
+def test_a_predicted_excess_is_refused_with_joint_time_and_value(plan, field, value, words, record_property):
     """A calf, 1.5 s into the session."""
     table = getattr(plan, field).copy()
     table[750, 2] = value
-    with pytest.raises(UserError, match=rf"FR_calf at t = 1.50 s: predicted .*{words}"):
+    with pytest.raises(UserError, match=rf"FR_calf at t = 1.50 s: predicted .*{words}") as refusal:
         check(replace(plan, **{field: table}))
+    for name, said in (
+        ("promise", "P11"),
+        ("what", "plan"),
+        ("bound", "leaves a limit"),
+        ("measured", refusal.value.what),
+    ):
+        record_property(name, said.splitlines()[0])
 
 
 @pytest.mark.parametrize(

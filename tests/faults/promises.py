@@ -14,8 +14,12 @@ def times(few: int, full: int) -> int:
     return full if FULL else few
 
 
-def record(record_property: Callable[[str, object], None], promise: str, bound: object, measured: object) -> None:
-    """Note for the table which promise a test judged, its bound and what was measured."""
+def record(
+    record_property: Callable[[str, object], None], promise: str, bound: object, measured: object, what: str = ""
+) -> None:
+    """Note for the table which promise a test judged, its bound and what was measured; `what`: or the test's name."""
+    if what:
+        record_property("what", what)
     record_property("promise", promise)
     record_property("bound", str(bound))
     record_property("measured", str(measured))

@@ -24,6 +24,8 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 TABLE = ROOT / "docs" / "faults.md"
 MUTANTS = ("mutants_loop", "mutants_preflight", "mutants_recording")
+ELSEWHERE = ("tests/test_preflight.py", "tests/test_plan.py", "tests/test_config.py")
+"""Tests of promises that stand beside the others of their subject."""
 IGNORED = shutil.ignore_patterns(".git", ".venv*", "demo", "runs", "__pycache__", ".*cache")
 Mutant = tuple[str, str, str, str, str]
 """Promise, file, text, replacement, test: a node or arguments of pytest."""
@@ -49,7 +51,15 @@ def main() -> int:
         return int(any(survived for _, survived in _mutants().values()))
     with tempfile.TemporaryDirectory() as folder:
         results = Path(folder) / "results.xml"
-        command = [sys.executable, "-m", "pytest", "tests/faults", "tests/test_preflight.py"]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "tests/faults",
+            "tests/test_preflight.py",
+            "tests/test_plan.py",
+            "tests/test_config.py",
+        ]
         command += [f"--junitxml={results}", "-o", "junit_family=xunit1"]
         code = subprocess.run(command, cwd=ROOT, env=os.environ | {"FAULTS": "full"}, check=False).returncode
         rows = _rows(results)
@@ -87,6 +97,7 @@ def _lines(rows: dict, killed: dict[str, tuple[int, int]]) -> list[str]:
         kept = "yes" if all(passed for *_, passed in runs) else "**no**"
         red, survived = killed.get(promise, (0, 0))
         mutants = f"{red} of {red + survived}" if red + survived else "–"
+        worst = worst.replace("|", "or").replace("\n", " ").strip()
         lines.append(f"| {promise} | {what} | {len(runs)} | {bound} | {median} | {worst} | {kept} | {mutants} |\n")
     return lines
 

@@ -19,7 +19,7 @@ import pytest
 from conftest import ROOT, children, verb
 from disturbed import KILLS, SLACK, disturbed, plan, promise, standstill
 from oracle import is_stiff
-from promises import FULL
+from promises import FULL, record
 
 from collect import journal, recording, salvage
 from collect.joints import LOWER, UPPER
@@ -249,7 +249,7 @@ def test_s2_ctrl_c_at_any_moment(moment, disturbed):
     assert not session.journal.exists()
 
 
-def test_s3_an_impatient_operator_cuts_the_wait_but_not_the_damping(disturbed):
+def test_s3_an_impatient_operator_cuts_the_wait_but_not_the_damping(disturbed, record_property):
     """Five times Ctrl-C in 25 ms: at least 100 ms of damping, and the data is kept."""
     session = disturbed(after=0.8)
     event = time.monotonic()
@@ -259,7 +259,9 @@ def test_s3_an_impatient_operator_cuts_the_wait_but_not_the_damping(disturbed):
     assert session.wait() == 6, session.errors
     assert "NOT confirmed still" in session.errors
     assert session.oracle.stiff_after_damping(event) == 0
-    assert 40 <= session.oracle.damping_frames(event) < 400
+    damped = session.oracle.damping_frames(event)
+    assert 40 <= damped < 400
+    record(record_property, "S3", "100 ms of damping", f"{damped * 2} ms", "five Ctrl-C within 25 ms")
     assert recording.read(session.recording).attributes["stop_code"] == "S2"
 
 
@@ -283,7 +285,7 @@ def test_s4_the_terminal_is_closed(plan, domain, virtual_go2, tmp_path):
     assert recording.read(tmp_path / "s.h5").attributes["stop_code"] == "S4"
 
 
-def test_s9_stopped_is_said_only_of_a_robot_that_was_seen_still(disturbed):
+def test_s9_stopped_is_said_only_of_a_robot_that_was_seen_still(disturbed, record_property):
     """States end with the stop: nobody knows what the legs do."""
     session = disturbed(after=0.8)
     session.fault("silent 20")
@@ -291,14 +293,17 @@ def test_s9_stopped_is_said_only_of_a_robot_that_was_seen_still(disturbed):
     assert "Robot NOT confirmed still: cut power." in session.errors
     assert "The robot is still" not in session.errors
     assert session.oracle.ends_in_damping()
+    record(record_property, "S9", "NOT confirmed still", "NOT confirmed still", "states end with the stop")
 
 
-def test_s1_a_whole_session_ends_in_damping(disturbed):
+def test_s1_a_whole_session_ends_in_damping(disturbed, record_property):
     """More than a second of it, and the last frame."""
     session = disturbed(after=0.0)
     assert session.wait() == 0, session.errors
     frames = session.oracle.frames()
     last_stiff = frames["heard"][(frames["kp"] != 0.0).any(axis=1)][-1]
-    assert session.oracle.damping_frames(last_stiff) >= 450
+    damped = session.oracle.damping_frames(last_stiff)
+    assert damped >= 450
     assert session.oracle.ends_in_damping()
     assert not session.journal.exists()
+    record(record_property, "S1", "900 ms of damping", f"{damped * 2} ms", "a session that is complete")
