@@ -108,9 +108,10 @@ class Control:
         self.progress = Progress()
         self._stop: str | None = None
         self._signals = 0
-        self.lateness = np.zeros(journal.capacity, np.float32)
+        # `full` touches every page now, which `zeros` would leave to the loop.
+        self.lateness = np.full(journal.capacity, 0.0, np.float32)
         """Of each row from the tick grid [s]."""
-        self.received = np.zeros(journal.capacity)
+        self.received = np.full(journal.capacity, 0.0)
         """When each row came, by the monotonic clock [s]."""
         self.damped_after = np.nan
         """From seeing the reason to the first damping frame [s]."""

@@ -1,0 +1,64 @@
+"""The longest session that a plan may be: every tick of it, and no memory that grows. `make faults` alone runs it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, children, planned
+from promises import FULL, record
+
+from collect import recording
+from collect.channels import GAP
+
+pytestmark = [pytest.mark.dds, pytest.mark.skipif(not FULL, reason="ten minutes: make faults runs it")]
+
+CONFIG = """
+name: ten-minutes
+rest: 0.3
+segments:
+  - {name: a, kind: chirp, duration: 145, amplitude: [0.1, 0.1, 0.15], f0: 0.3, f1: [5], kp: [25], kd: [0.5]}
+  - {name: b, kind: chirp, duration: 145, amplitude: [0.15, 0.15, 0.2], f0: 0.3, f1: [4], kp: [25], kd: [1]}
+  - {name: c, kind: staircase, duration: 145, amplitude: [0.1], f0: 0.3, f1: [4], kp: [25], kd: [0.5]}
+  - {name: a_repeat, kind: chirp, duration: 145, amplitude: [0.1, 0.1, 0.15], f0: 0.3, f1: [5], kp: [25], kd: [0.5]}
+"""
+SETTLED = 60.0
+"""Memory is compared with that of this moment [s]."""
+LEAK = 1e6
+"""A loop that kept four bytes of each tick would be over it [B]."""
+
+
+def test_ten_minutes_at_500_hz(domain, virtual_go2, tmp_path, record_property):
+    """No tick missing, none invented; control and guard take no more memory at the end than after a minute."""
+    virtual_go2()
+    plan = planned(tmp_path, CONFIG)
+    command = [sys.executable, "-m", "collect", "run", str(plan), "--interface", "lo", "--domain", str(domain)]
+    command += ["--out", str(tmp_path), "--session", "s", "--accept-jitter", "0.015"]
+    session = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    began, settled, newest = time.monotonic(), 0.0, 0.0
+    while session.poll() is None:
+        time.sleep(2.0)
+        pids = [session.pid, *children(session.pid)]
+        if len(pids) == 2 and time.monotonic() - began > SETTLED:
+            newest = sum(map(memory, pids))
+            settled = settled or newest
+    _, errors = session.communicate()
+    assert session.returncode == 0, errors
+    sealed = recording.read(tmp_path / "s.h5")
+    statistics = json.loads(sealed.attributes["statistics"])
+    assert statistics["missing"] == 0
+    assert not (sealed.flags & GAP).any()
+    assert len(sealed) > 580 * 500
+    assert newest - settled < LEAK
+    grown, late = (newest - settled) / 1e6, statistics["late_max_ms"]
+    words = f"0 of {len(sealed)} ticks missing, {grown:+.2f} MB, at worst {late:.1f} ms late"
+    record(record_property, "T", "0 ticks missing, memory flat", words, "500 Hz for ten minutes on two cores")
+
+
+def memory(pid: int) -> float:
+    """That is a process's own [B]."""
+    return float(Path(f"/proc/{pid}/status").read_text().split("RssAnon:")[1].split()[0]) * 1e3
