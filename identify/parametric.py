@@ -41,6 +41,8 @@ FEWEST = 20
 """Windows that a fit needs: of fewer no confidence interval can be had."""
 _STILL = 0.02
 """A joint that moves less is not fitted, standard deviation [rad]."""
+_ALIKE = 0.8
+"""Correlation from which two parameters are said to stand for each other."""
 _SOFT = 0.05
 """Speed over which dry friction turns round in the linear start [rad/s]."""
 _DIFFERENCE = 1e-3
@@ -175,7 +177,8 @@ def _confused(free: Sequence[str], name: str, covariance: Array) -> str:
     related = np.abs(covariance[free.index(name)] / sizes / sizes[free.index(name)])
     related[free.index(name)] = 0.0
     other = free[int(np.argmax(related))]
-    return f"this motion does not tell {name} from {other} (correlation {related.max():.2f})"
+    alike = f" from {other} (correlation {related.max():.2f})" if related.max() > _ALIKE else ""
+    return f"this motion does not tell {name}{alike}"
 
 
 def _refine(given: Windows, begin: Array, free: Sequence[str], expected: Array) -> tuple[Array, Array, float]:

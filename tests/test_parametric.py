@@ -117,33 +117,41 @@ TRUE = dict.fromkeys(FIELDS, 0.0) | {
 }
 
 
-def hinge(targets: list[np.ndarray], kd: list[float], noise: float = 0.0) -> list[Stretch]:
-    """Twelve equal hinges of inertia .02 kg·m², as the parameters above say, under targets (N, 12); noise [rad]."""
-    out, rng = [], np.random.default_rng(3)
+def hinge(targets: list[np.ndarray], kd: list[float], load: float = 0.8) -> list[Stretch]:
+    """Twelve equal hinges of inertia .02 kg·m², as the parameters above say, under targets (N, 12) [rad].
+
+    A known load [Nm] goes up and down on them: without one nothing would say how strong they are.
+    """
+    out, step = [], 1.0 / RATE / 8
     for wanted, damping in zip(targets, kd, strict=True):
-        time, step = np.arange(len(wanted)) / RATE, 1.0 / RATE / 8
-        fine = np.arange(8 * len(wanted)) * step - 0.5 * step
-        late = parameters.held(time, wanted, fine, step, np.full(12, TRUE["delay"])) + TRUE["offset"]
+        time = np.arange(len(wanted)) / RATE
+        fine = np.arange(8 * len(wanted)) * step
+        late = parameters.held(time, wanted, fine - 0.5 * step, step, np.full(12, TRUE["delay"])) + TRUE["offset"]
+        rest = load * np.sin(2.0 * np.pi * 1.7 * fine)
         q, dq, rows = wanted[0].copy(), np.zeros(12), np.empty((3, len(time), 12))
         for m in range(len(fine)):
             torque = TRUE["spring"] * 25.0 * (late[m] - q) - TRUE["damper"] * damping * dq
             friction = TRUE["viscous"] * dq + TRUE["dry"] * np.tanh(dq / 5e-3)
-            ddq = (torque - friction) / (0.02 + TRUE["armature"])
+            ddq = (torque - friction - rest[m]) / (0.02 + TRUE["armature"])
             if m % 8 == 0:
                 rows[:, m // 8] = q, dq, ddq
             dq = dq + step * ddq
             q = q + step * dq
-        # Errors of a real motion are not white: these last for 10 ms.
-        coloured = np.apply_along_axis(np.convolve, 0, rng.normal(size=rows[0].shape), np.ones(5), "same")
-        wide = [np.full_like(wanted, value) for value in (25.0, damping, 0.02, 0.0)]
-        sampled = np.repeat(time[:, None], 12, axis=1)
-        torque = 0.02 * rows[2]
-        out.append(Stretch(time, sampled, rows[0] + noise * coloured, rows[1], rows[2], torque, wanted, *wide))
+        sampled, felt = np.repeat(time[:, None], 12, axis=1), np.repeat(rest[::8, None], 12, axis=1)
+        gains = np.full_like(wanted, 25.0), np.full_like(wanted, damping)
+        moved = (*rows, 0.02 * rows[2] + felt)
+        out.append(Stretch(time, sampled, *moved, wanted, *gains, np.full_like(wanted, 0.02), felt))
     return out
 
 
-def solved(data: list[Stretch], joint: int) -> Solution:
-    return solve(windows(data, joint), start(data, joint), joint)
+def noisy(given: Windows, seed: int) -> Windows:
+    """What the true parameters do, with errors of 2 mrad that last for 10 ms, as those of a real motion do."""
+    errors = np.convolve(np.random.default_rng(seed).normal(size=len(given.measured)), np.ones(5), "same")
+    return dataclasses.replace(given, measured=simulate(given, truth()[None])[0] + 1e-3 * errors)
+
+
+def truth() -> np.ndarray:
+    return np.array([TRUE[name] for name in FIELDS])
 
 
 def value(one: Solution, name: str) -> float:
@@ -155,51 +163,69 @@ class TestHinge:
 
     time = np.arange(int(11.5 * RATE)) / RATE
 
+    two = (0.5, 2.0)
+
+    def test_it_is_found_from_the_inverse_dynamics_and_refined(self) -> None:
+        """From its own motion, integrated much finer."""
+        data = hinge([chirp(self.time, 0.3, 6.0) - HANG] * 2, kd=[*self.two])
+        rough = start(data, 0)
+        fine = solve(windows(data, 0), rough, 0)
+        for name in ("armature", "viscous", "dry", "spring", "damper"):
+            assert value(fine, name) == pytest.approx(TRUE[name], rel=0.05)
+            assert rough[FIELDS.index(name)] == pytest.approx(TRUE[name], rel=0.5)
+        assert value(fine, "delay") == pytest.approx(TRUE["delay"], abs=2e-4)
+        assert value(fine, "offset") == pytest.approx(TRUE["offset"], abs=2e-4)
+        assert fine.rms < 5e-4
+
     def test_its_interval_holds_the_truth(self) -> None:
-        """Of six hinges under other phases and noise nearly all 95 % intervals do, and none is wide."""
-        wide = [chirp(self.time, 0.3, 6.0) + 0.3 - HANG, chirp(self.time, 0.2, 8.0) - HANG]
-        data = hinge(wide, kd=[0.5, 2.0], noise=3e-4)
+        """Under three noises nearly all 95 % intervals do, and none is wide."""
+        given = windows(hinge([chirp(self.time, 0.3, 6.0) - HANG] * 2, kd=[*self.two]), 0)
         inside, names = [], ("armature", "viscous", "dry", "spring", "damper", "offset", "delay")
-        for joint in range(6):
-            one = solved(data, joint)
+        for seed in range(3):
+            one = solve(noisy(given, seed), 1.1 * truth(), 0)
             for name in names:
                 margin = one.margins[FIELDS.index(name)]
                 inside.append(abs(value(one, name) - TRUE[name]) < margin)
-                assert margin < 0.1 * abs(TRUE[name]) + 2e-3, name
+                assert margin < 0.25 * abs(TRUE[name]), name
         assert np.mean(inside) > 0.8
 
-    def test_one_frequency_does_not_tell_inertia_from_stiffness(self) -> None:
+    def test_one_frequency_does_not_tell_all(self) -> None:
         """What it cannot tell is said, has no interval, and stays near what is expected."""
-        one = solved(hinge([tone(self.time, 0.2, 3.0) - HANG] * 2, kd=[1.0, 1.0], noise=1e-3), 0)
-        untold = [name for name, margin in zip(FIELDS, one.margins, strict=True) if np.isnan(margin)]
-        assert {"damper", "spring"} <= {*untold}
+        given = windows(hinge([tone(self.time, 0.2, 3.0) - HANG] * 2, kd=[1.0, 1.0], load=0.0), 0)
+        one = solve(noisy(given, 0), truth(), 0)
+        untold = {name for name, margin in zip(FIELDS, one.margins, strict=True) if np.isnan(margin)}
+        assert {"damper", "viscous", "delay"} <= untold
         said = "\n".join(one.warnings)
-        assert "does not tell spring from armature" in said
+        assert "does not tell viscous from spring" in said
         assert "damper was held at 1" in said
-        assert 0.5 < value(one, "spring") < 1.5
-        both = solved(hinge([chirp(self.time, 0.3, 6.0) - HANG] * 2, kd=[0.5, 2.0], noise=1e-3), 0)
-        assert "spring" not in "\n".join(both.warnings)
-        assert np.isfinite(both.margins[FIELDS.index("spring")])
+        assert 0.7 < value(one, "spring") < 1.3
 
     def test_a_step_of_a_millisecond_is_short_enough(self) -> None:
-        """The windows' own simulation of the true parameters is the motion, to a tenth of a milliradian."""
-        given = windows(hinge([chirp(self.time, 0.3, 6.0) - HANG] * 2, kd=[0.5, 2.0]), 0)
-        true = np.array([[TRUE[name] for name in FIELDS]])
-        assert 1e3 * np.abs(simulate(given, true)[0] - given.measured).max() < 1.0
-        late = true + np.eye(len(FIELDS))[FIELDS.index("delay")] * 5e-4
-        assert 1e3 * np.sqrt(np.square(simulate(given, late)[0] - given.measured).mean()) > 1.0
+        """Under the true parameters the windows move as the hinge did; half a millisecond of delay shows."""
+        given = windows(hinge([chirp(self.time, 0.3, 6.0) - HANG] * 2, kd=[*self.two]), 0)
+        late = truth() + np.eye(len(FIELDS))[FIELDS.index("delay")] * 5e-4
+        right, wrong = simulate(given, np.array([truth(), late])) - given.measured
+        assert np.sqrt(np.square(right).mean()) < 5e-4
+        assert np.sqrt(np.square(wrong).mean()) > 2e-3
+
+    def test_the_motion_is_smooth_in_the_parameters(self) -> None:
+        """All moved at once is the sum of each moved alone, though friction turns round between steps."""
+        given = windows(hinge([chirp(self.time, 0.3, 6.0) - HANG] * 2, kd=[*self.two]), 0)
+        moves = np.diag(0.001 * truth())
+        still, together, *alone = simulate(given, truth() + np.concatenate([np.zeros((1, 11)), [moves.sum(0)], moves]))
+        off = together - still - (np.array(alone) - still).sum(0)
+        assert np.abs(off).max() < 5e-6  # of 100
 
     def test_dry_friction_holds_a_joint_at_rest(self) -> None:
         """A push below it moves nothing, one above it does."""
-        given = windows(hinge([chirp(self.time, 0.3, 6.0) - HANG] * 2, kd=[0.5, 2.0]), 0)
+        given = windows(hinge([tone(self.time, 0.3, 1.0) - HANG], kd=[1.0], load=0.0), 0)
         still = dataclasses.replace(given, start=(0.0 * given.start[0], 0.0 * given.start[1]))
         pushed = dataclasses.replace(still, commands=(given.commands[0], np.full_like(given.commands[1], 0.01)))
         for dry, moves in ((0.3, False), (0.2, True)):  # the push is .26 Nm
             trial = dict.fromkeys(FIELDS, 0.0) | {"spring": 1.05, "dry": dry, "stribeck": 0.2}
-            moved = simulate(pushed, np.array([[trial[name] for name in FIELDS]]))
-            assert bool((np.abs(moved) > 1e-3).any()) == moves
-            assert not moves or np.abs(moved).max() > 1e-3
-            assert moves or np.abs(moved).max() == 0.0
+            moved = np.abs(simulate(pushed, np.array([[trial[name] for name in FIELDS]]))).max()
+            assert (moved > 1e-3) == moves
+            assert moves or moved == 0.0
 
 
 class TestRefusals:
