@@ -244,8 +244,11 @@ class TestRefusals:
 
 
 def test_windows_follow_each_other_without_a_row_twice() -> None:
-    """Every judged row once, none before its window is warm."""
-    given: Windows = windows(hinge([tone(TestHinge.time, 0.2, 3.0) - HANG], kd=[1.0]), 0)
-    window, step, _ = given.rows
-    assert step.min() >= 249
-    assert len(window) == len(given.measured) == 11 * 500
+    """Every judged row once, where it was measured and when, none before its window is warm."""
+    (data,) = hinge([tone(TestHinge.time, 0.2, 3.0) - HANG], kd=[1.0])
+    given = windows([data], 0)
+    window, step, share = given.rows
+    when = given.when[step, window] + share * 1e-3
+    np.testing.assert_allclose(given.measured, np.interp(when, data.time, data.q[:, 0]), atol=1e-9)
+    assert len({*np.round(when, 6)}) == len(when) == 11 * 500
+    assert (when - given.when[0, window]).min() >= 0.25 - 1e-9
