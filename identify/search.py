@@ -8,6 +8,7 @@ All trials are judged on the same rows, those that the widest inputs leave; the 
 from __future__ import annotations
 
 import hashlib
+import os
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,8 +17,9 @@ from pathlib import Path
 import numpy as np
 import optuna
 import torch
+from numpy.typing import NDArray
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from optuna.trial import TrialState
 
 from collect.config import dump, parse
@@ -68,22 +70,25 @@ def search(
         report: called after every trial with how many have ended and the lowest error so far [Nm].
 
     Raises:
-        UserError: when the study is of another search, is no study, or no trial came to an end.
+        UserError: when there are no rows, the study is of another search or is none, or no trial came to an end.
     """
+    assigned = split.assign(data, config.split)
+    parts = [split.rows(one, assigned, config.split, config.look_back) for one in data]
+    rows = [[part == which for part in parts] for which in (split.TRAIN, split.VALIDATION)]
+    if not all(any(one.any() for one in part) for part in rows):
+        fix = "give longer or more recordings, or fewer lags"
+        raise UserError("there are no rows to train on or to validate by", where="the split", fix=fix)
     study = _open(config, data, study_file, seed)
     while (ended := len(study.get_trials(deepcopy=False, states=_ENDED))) < trials:
         trial = study.ask()
         study.sampler = optuna.samplers.TPESampler(seed=seed * 1_000_003 + trial.number, multivariate=False)
         try:
-            study.tell(trial, _error(trial, config, data, torch.device(device)))
+            study.tell(trial, _error(trial, config, data, rows, torch.device(device)))
         except optuna.TrialPruned:
             study.tell(trial, state=TrialState.PRUNED)
         except UserError as error:  # diverged: it says nothing of the others
             trial.set_user_attr("refused", str(error))
             study.tell(trial, state=TrialState.FAIL)
-        except BaseException:
-            study.tell(trial, state=TrialState.FAIL)
-            raise
         report(ended + 1, _best(study))
     if _best(study) is None:
         fix = "lower space.learning_rate; begin another study"
@@ -98,6 +103,7 @@ def _open(config: SearchConfig, data: Sequence[Series], study_file: Path, seed: 
     held = ", ".join(sorted(one.sha256 for one in data))
     identity = {"search": dump(config), "data": hashlib.sha256(held.encode()).hexdigest(), "seed": seed}
     try:
+        _mend(study_file)
         storage = JournalStorage(JournalFileBackend(str(study_file)))
         pruner = optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=config.training.epochs // 3)
         study = optuna.create_study(storage=storage, study_name="search", load_if_exists=True, pruner=pruner)
@@ -113,21 +119,35 @@ def _open(config: SearchConfig, data: Sequence[Series], study_file: Path, seed: 
     return study
 
 
+def _mend(study_file: Path) -> None:
+    """Cut off a line that a killed process left half written: whatever came behind it could not be read."""
+    lock = JournalFileSymlinkLock(str(study_file))
+    if study_file.is_file() and lock.acquire():
+        try:
+            content = study_file.read_bytes()
+            if content and not content.endswith(b"\n"):
+                os.truncate(study_file, content.rfind(b"\n") + 1)
+        finally:
+            lock.release()
+
+
 def _best(study: optuna.Study) -> float | None:
     done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     return min((one.value for one in done if one.value is not None), default=None)
 
 
-def _error(trial: optuna.Trial, config: SearchConfig, data: Sequence[Series], device: torch.device) -> float:
+def _error(
+    trial: optuna.Trial,
+    config: SearchConfig,
+    data: Sequence[Series],
+    rows: Sequence[Sequence[NDArray[np.bool_]]],
+    device: torch.device,
+) -> float:
     """Validation RMSE of what a trial suggests, mean over the seeds [Nm]."""
     rate = trial.suggest_float("learning_rate", *config.space.learning_rate, log=True)
     tried = chosen(config, trial.suggest_categorical, rate)
     trial.set_user_attr("config", dump(tried))
-    assigned = split.assign(data, config.split)
-    parts = [split.rows(one, assigned, config.split, config.look_back) for one in data]
-    learned, watched = (
-        serve(tried, data, [part == which for part in parts], device) for which in (split.TRAIN, split.VALIDATION)
-    )
+    learned, watched = (serve(tried, data, part, device) for part in rows)
     best = [float("inf")] * config.seeds
     for seed in range(config.seeds):
 

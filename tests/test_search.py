@@ -62,6 +62,19 @@ def test_an_interrupted_search_is_gone_on_with(data: list[Series], tmp_path: Pat
     assert values(tmp_path / "parts.log") == values(tmp_path / "whole.log")
 
 
+def test_a_killed_process_takes_nothing_with_it(data: list[Series], tmp_path: Path) -> None:
+    """Half a line at the end and a trial that never ended: neither counts, and the rest is all there."""
+    study = tmp_path / "s.log"
+    search(CONFIG, data, study, 2)
+    before = study.read_text()
+    begun = next(line for line in before.splitlines(keepends=True) if json.loads(line)["op_code"] == 4)  # a new trial
+    study.write_text(before + begun + begun[:20])
+    found = search(CONFIG, data, study, 3)
+    assert found.ended == 3
+    assert study.read_text().startswith(before + begun + "{")
+    assert len(values(study)) == 3
+
+
 def test_rows_that_judge_are_not_looked_at(data: list[Series], tmp_path: Path) -> None:
     """With nonsense for their torque the same nets are found, with the same errors."""
     assigned, gap = split.assign(data, CONFIG.split), CONFIG.look_back
@@ -106,6 +119,8 @@ def test_a_study_is_of_one_search(data: list[Series], tmp_path: Path) -> None:
         search(CONFIG, data[:1], study, 1)
     with pytest.raises(UserError, match="another --seed"):
         search(CONFIG, data, study, 1, seed=1)
+    with pytest.raises(UserError, match="no rows to train on"):
+        search(CONFIG, [series("short", seconds=0.01)], tmp_path / "other.log", 1)
     (tmp_path / "none.log").write_text("hello\nworld\n")
     with pytest.raises(UserError, match="cannot open the study"):
         search(CONFIG, data, tmp_path / "none.log", 1)
