@@ -65,6 +65,26 @@ CASES = {
         ("collect", "convert", "{}/nan.csv", "--layout", "csv", "--kp", "20", "--kd", "1", "--out", "{}/x"),
         "q of FR_hip is not finite in row 3",
     ),
+    "a map of other columns": (
+        (
+            "collect",
+            "convert",
+            "{}/nan.csv",
+            "--layout",
+            "csv",
+            "--columns",
+            "configs/collect/columns.yaml",
+            "--out",
+            "{}/x",
+        ),
+        "the header has no column 'stamp'",
+    ),
+    "preparing damage": (("identify", "prepare", "{}/flipped.h5", "--out", "{}/x.npz"), "SHA-256 is not the one"),
+    "looking through nothing": (("identify", "lint", "{}/stranger"), "no recording"),
+    "searching with a typo": (
+        ("identify", "search", "{}/typo.yaml", "--data", "{}/text.h5", "--study", "{}/x.log"),
+        "step is missing",
+    ),
     "training on damage": (
         ("identify", "train", "configs/identify/mlp.yaml", "--data", "{}/flipped.h5", "--out", "{}/x"),
         "SHA-256 is not the one",
