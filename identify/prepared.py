@@ -6,9 +6,10 @@
     kp kd                                  gains [Nm/rad, Nm·s/rad]  (N, 12), or one value
     step                                   between two rows [s]
 
-and, from `identify prepare`, also q [rad], time [s], segment and the segments' names, label, the recordings' names
-and hashes. Where a row's past is not the row before, a new stretch begins: nothing is interpolated across. A file
-whose rows are shuffled has no past at all and is refused, for no honest split can be made of it.
+and, from `identify prepare`, also q [rad], kd_commanded (motors may close another, `identify.gains`), time [s],
+segment and the segments' names, label, the recordings' names and hashes. Where a row's past is not the row before, a
+new stretch begins: nothing is interpolated across. A file whose rows are shuffled has no past at all and is refused,
+for no honest split can be made of it.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from identify.features import Array, at
 ERROR = ("pos_err(t)", "pos_err(t-1)", "pos_err(t-2)")
 VELOCITY = ("vel(t)", "vel(t-1)", "vel(t-2)")
 TORQUE = "effort"
+_GAINS = ("kp", "kd", "kd_commanded")
 _CLOSE = 1e-5
 """Single precision of what is compared, relative to its largest value."""
 _MOST = 1 << 31
@@ -81,7 +83,7 @@ def write(data: Sequence[Series], step: float, label: Label, path: Path) -> int:
 def _rows(one: Series, rows: slice, when: Array, step: float) -> dict[str, NDArray[np.float32]]:
     """What a net would see, and the rest, at the times `when` of one stretch."""
     state = {"q": one.q, "vel": one.dq, TORQUE: one.torque}
-    found: dict[str, Array] = {name: at(one.time[rows], getattr(one, name)[rows], when) for name in ("kp", "kd")}
+    found: dict[str, Array] = {name: at(one.time[rows], getattr(one, name)[rows], when) for name in _GAINS}
     for k, (error, velocity) in enumerate(zip(ERROR, VELOCITY, strict=True)):
         then = {name: at(one.sampled[rows], values[rows], when - k * step) for name, values in state.items()}
         found[error] = at(one.time[rows], one.q_target[rows], when - k * step) - then["q"]
@@ -107,9 +109,9 @@ def read(path: Path, label: Label) -> Series:
             raise UserError(f"the file holds no {name!r}", where=str(path), fix=fix)
     count = len(arrays[TORQUE]) if arrays[TORQUE].ndim else 0
     wide: dict[str, Array] = {}
-    for name in (*ERROR, *VELOCITY, TORQUE, "kp", "kd", *({"q"} & {*arrays})):
+    for name in (*ERROR, *VELOCITY, TORQUE, "kp", "kd", *({"q", "kd_commanded"} & {*arrays})):
         values = arrays[name]
-        values = np.full((count, N_JOINTS), values) if name in ("kp", "kd") and values.ndim == 0 else values
+        values = np.full((count, N_JOINTS), values) if name in _GAINS and values.ndim == 0 else values
         if values.shape != (count, N_JOINTS) or values.dtype.kind not in "fiu" or not np.isfinite(values).all():
             raise UserError(f"{name!r} is not a finite (N, 12) array of numbers", where=str(path), fix=fix)
         wide[name] = values.astype(np.float64)
@@ -133,7 +135,7 @@ def read(path: Path, label: Label) -> Series:
         q_target=q + wide[ERROR[0]],
         kp=wide["kp"],
         kd=wide["kd"],
-        kd_commanded=wide["kd"],
+        kd_commanded=wide.get("kd_commanded", wide["kd"]),
         torque=wide[TORQUE],
         segment=segment,
         segments=names,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pickle
 import subprocess
 import sys
@@ -78,6 +79,14 @@ class TestThereAndBack:
         (back,) = load([tmp_path / "cut.npz"])
         assert back.stretches == (slice(0, 200), slice(200, len(kept)))
         assert (back.q == 0.0).all()
+
+    def test_the_kd_that_was_commanded_comes_back_beside_that_in_force(self, tmp_path: Path) -> None:
+        """Where a motor closes another than it was told."""
+        one = series("a", kd=1.0)
+        prepared.write([dataclasses.replace(one, kd_commanded=one.kd + 0.25)], STEP, "tau_est", tmp_path / "a.npz")
+        (back,) = load([tmp_path / "a.npz"])
+        assert (back.kd == 1.0).all()
+        assert (back.kd_commanded == 1.25).all()
 
     def test_gains_may_be_one_value(self, tmp_path: Path) -> None:
         """As of a file that was made by others and completed."""
