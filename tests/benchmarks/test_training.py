@@ -93,8 +93,8 @@ def test_an_epoch_takes_a_fraction_of_the_usual_loops(name: str, one_thread: Non
     data = samples(config.features, [one], [one.with_past(0.01)], config.training.batch, CPU)
     ours, usual = build(config), usual_net(config, data)
     mine, theirs = fit.adam(ours, config.training), torch.optim.Adam(usual.parameters(), lr=8e-4)
-    usual_s = shortest(lambda: usual_epoch(usual, data, theirs), 2)
-    ours_s = shortest(lambda: fit.learn(ours, data, mine, torch.Generator()), 8)
+    usual_s = shortest(lambda: usual_epoch(usual, data, theirs), 3)
+    ours_s = shortest(lambda: fit.learn(ours, data, mine, torch.Generator()), 20)
     ratio = usual_s / ours_s
     print(f"\n{name}, epoch of {len(data.x)} samples: usual {usual_s:.2f} s, ours {ours_s:.3f} s, {ratio:.1f} times")
     assert ratio > LEAST[name]
