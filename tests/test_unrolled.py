@@ -85,7 +85,7 @@ class TestSurrogate:
         """A net a tenth too strong leaves the motion by as much in both."""
         strong = driven(pd_net(1.1))
         went, along = unrolled(pd_net(1.1), series(driven(pd_net(1.0)), where="here"), 750)
-        truly, _ = unrolled(pd_net(1.1), series(strong, where="here"), 750)
+        _, truly = unrolled(pd_net(1.1), series(strong, where="here"), 750)
         apart = np.sqrt(np.square(went - along).mean(0))
         assert 1e3 * apart.min() > 0.5
         assert (np.sqrt(np.square(went - truly).mean(0)) < 0.2 * apart).all()
