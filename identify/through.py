@@ -3,7 +3,7 @@
     loss = mean((q_replayed − q)² / SCALE²)
 
 It starts from the net that the one-step training found. Its length is fixed, as the cosine that the step size follows
-needs; what configurations say was chosen by leaving out whole training recordings.
+needs: validation is watched and does not stop it.
 """
 
 from __future__ import annotations
