@@ -61,7 +61,7 @@ def endure(runs: list[Run], recording: Recording, predictor: Predictor, seconds:
     once = np.arange(0.0, time[-1], predictor.physics)
     passes = max(3, int(np.ceil(0.5 * (seconds / once[-1] + 1.0))))
     told = (recording.q_target.astype(float), recording.kp.astype(float), kd_in_force(recording))
-    q_target, kp, kd = (_mirrored(values[rows]) for values in told)
+    q_target, kp, kd = (forth_and_back(values[rows]) for values in told)
     period = 2.0 * time[-1]
     whole = np.concatenate([time, period - time[-2:0:-1]])  # the turning rows once
     stamps = (whole + period * np.arange(passes)[:, None]).ravel()
@@ -83,6 +83,6 @@ def endure(runs: list[Run], recording: Recording, predictor: Predictor, seconds:
     )
 
 
-def _mirrored(values: Array) -> Array:
-    """Forth and back, the turning rows once."""
+def forth_and_back(values: Array) -> Array:
+    """Rows (N, 12) forth and back, the turning rows once, so that it may be repeated without a jump: (2N − 2, 12)."""
     return np.concatenate([values, values[-2:0:-1]])

@@ -15,7 +15,7 @@ from collect.recording import Recording
 from identify import runs, through
 from identify.dataset import ROTOR, Series, series
 from identify.drive import PHYSICS, Start, drive
-from identify.endurance import endure
+from identify.endurance import endure, forth_and_back
 from identify.features import Features
 from identify.laws import Commands, forward, lagged
 from identify.models import MLP, build
@@ -183,6 +183,14 @@ class TestEndurance:
         assert lasted.stable, lasted.in_words
         assert lasted.seconds >= 40.0
         assert "s of commands: stable; the last of 6 passes" in lasted.in_words
+
+    def test_commands_never_jump(self) -> None:
+        """Turned round and repeated they move from row to row as they did in the recording."""
+        once = target(np.arange(0.0, 2.1, 0.002))
+        again = np.tile(forth_and_back(once), (2, 1))
+        steps = np.abs(np.diff(once, axis=0)).max()
+        assert np.abs(np.diff(again, axis=0)).max() <= steps
+        np.testing.assert_array_equal(again[: len(once)], once)
 
     def test_a_net_that_pushes_the_wrong_way_does_not(self, trained: dict[str, Run]) -> None:
         """It ends at the stops."""
