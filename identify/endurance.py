@@ -15,6 +15,9 @@ from identify.laws import Commands
 from identify.replay import Predictor, chosen
 from identify.runs import Run
 
+_GRID = 0.01
+"""A pass forth and back takes a multiple of this [s], so that every pass meets a net at the same turn of its step."""
+
 
 @dataclass(frozen=True)
 class Endurance:
@@ -62,8 +65,8 @@ def endure(runs: list[Run], recording: Recording, predictor: Predictor, seconds:
     passes = max(3, int(np.ceil(0.5 * (seconds / once[-1] + 1.0))))
     told = (recording.q_target.astype(float), recording.kp.astype(float), kd_in_force(recording))
     q_target, kp, kd = (forth_and_back(values[rows]) for values in told)
-    period = 2.0 * time[-1]
-    whole = np.concatenate([time, period - time[-2:0:-1]])  # the turning rows once
+    whole = np.concatenate([time, 2.0 * time[-1] - time[-2:0:-1]])  # the turning rows once
+    period = _GRID * np.ceil(2.0 * time[-1] / _GRID - 1e-9)
     stamps = (whole + period * np.arange(passes)[:, None]).ravel()
     steps = np.arange(0.0, period * (passes - 1) + once[-1], predictor.physics)
     q_target, kp, kd = (np.tile(values, (passes, 1)) for values in (q_target, kp, kd))
