@@ -113,9 +113,8 @@ class Control:
         """Of each row from the tick grid [s]."""
         self.received = np.full(journal.capacity, 0.0)
         """When each row came, by the monotonic clock [s]."""
-        self.damped_after = np.nan
+        self.damped_after = self._seen = np.nan
         """From seeing the reason to the first damping frame [s]."""
-        self._seen = np.nan
         self._lookout = Lookout(link, page, others, self._states)
         self._sent = self._sent_before = self._received = self._woke = self._began = 0.0
         self._before = np.zeros((3, N_JOINTS), np.float32)  # q_target, kp, kd of the command before the last
