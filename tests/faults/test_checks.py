@@ -118,7 +118,7 @@ os.fdatasync = fdatasync
 def stopped(session, code: str, event: float, *, exits=(3,)) -> float:
     """What holds after every stop; the delay from the event to damping [s]."""
     assert session.wait() in exits, session.errors
-    assert f"STOP {code} " in session.errors
+    assert f"STOP {code} " in session.errors, session.errors
     assert session.oracle.stiff_after_damping(event) == 0
     assert session.oracle.damping_frames(event) >= 400
     assert session.oracle.ends_in_damping()
