@@ -20,6 +20,7 @@ from identify.dataset import Series, inputs
 from identify.dataset import series as prepare
 from identify.delay import delayed_pd, find_delay
 from identify.features import Features
+from identify.gains import truncated
 from identify.sampling import in_turns
 from identify.settings import LSTMShape
 
@@ -36,9 +37,9 @@ def asked_in_turns(row: np.ndarray, seed: int = 0) -> np.ndarray:
 
 
 def in_its_own_time(asked: np.ndarray) -> Recording:
-    """A recording whose joints hold what they were and did when they were asked."""
+    """A recording whose joints hold what they were and did when they were asked; calves take their kd in steps."""
     fast = {"kp": 25.0, "kd": 2.0, "scale": 0.5}
-    each = [motor(asked[:, joint], **fast) for joint in range(12)]
+    each = [motor(asked[:, joint], **fast | {"kd": truncated(np.full(12, 2.0))}) for joint in range(12)]
     held = {name: np.stack([one[name][:, j] for j, one in enumerate(each)], axis=1) for name in ("q", "dq", "tau_est")}
     whole = recording(seconds=SECONDS, **fast)
     steps = {"q": 3.02e-5, "dq": 0.003875, "tau_est": 0.02474}  # of a real Go2's sensors
