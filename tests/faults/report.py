@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -84,15 +85,21 @@ def _lines(rows: dict, killed: dict[str, tuple[int, int]]) -> list[str]:
     ):
         runs = rows[promise, what, bound]
         worst, still, _ = max(runs, key=lambda run: _leading(run[0]))
-        times = sorted((measured for measured, _, _ in runs if measured.endswith(" ms")), key=_leading)
+        times = sorted((measured for measured, _, _ in runs if re.fullmatch(r"[\d.]+ ms", measured)), key=_leading)
         median = times[len(times) // 2] if len(times) > 1 else ""
         worst += f" (stood still for {still:.1f})" if still else ""
         kept = "yes" if all(passed for *_, passed in runs) else "**no**"
         red, survived = killed.get(promise, (0, 0))
         mutants = f"{red} of {red + survived}" if red + survived else "–"
-        worst = worst.replace("|", "or").replace("\n", " ").strip()
+        worst = _nowhere(worst.replace("|", "or").strip())
         lines.append(f"| {promise} | {what} | {len(runs)} | {bound} | {median} | {worst} | {kept} | {mutants} |\n")
     return lines
+
+
+def _nowhere(text: str) -> str:
+    """Without what is this machine's and of this moment: interfaces, paths, processes, addresses."""
+    text = re.sub(r"; present: .*|: python \(pid .*\)| \(pid \d+\)", "", text)
+    return re.sub(r"(/[\w.-]+)+/", "…/", text)
 
 
 def _leading(text: str) -> float:
