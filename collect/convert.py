@@ -65,13 +65,22 @@ def convert(
     return path
 
 
+def twelve(name: str, given: Gains, source: Path) -> NDArray[np.float64]:
+    """The gains of --kp or --kd for all joints, shape (12,); `source` is for the message.
+
+    Raises:
+        UserError: for another number of them than 1, 3 or 12.
+    """
+    try:
+        return spread(given)
+    except ValueError as error:
+        raise UserError(f"--{name} {error}", where=str(source), fix="give 1, 3 or 12 values") from error
+
+
 def _with_gains(log: Log, kp: Gains | None, kd: Gains | None, source: Path) -> Log:
     for name, given in (("kp", kp), ("kd", kd)):
         if given is not None:
-            try:
-                values = spread(given)
-            except ValueError as error:
-                raise UserError(f"--{name} {error}", where=str(source), fix="give 1, 3 or 12 values") from error
+            values = twelve(name, given, source)
             if not (np.isfinite(values) & (values >= 0.0)).all():
                 raise UserError(f"--{name} must be finite and not negative", where=str(source), fix="correct it")
             everywhere: dict[str, Any] = {name: np.tile(values, (len(log.q), 1))}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,6 +88,14 @@ BY_KIND: dict[Kind, list[int]] = {kind: [joint.index for joint in JOINTS if join
 MODEL_LEGS = ("FL", "FR", "RL", "RR")
 MODEL_TO_SDK: tuple[int, ...] = (3, 4, 5, 0, 1, 2, 9, 10, 11, 6, 7, 8)
 """`x_sdk = x_model[MODEL_TO_SDK]` for arrays in URDF order (FL FR RL RR); it is its own inverse."""
+
+
+def first_wrong(values: NDArray[Any], ok: NDArray[np.bool_], words: str) -> str | None:
+    """The first joint that is not ok with its value, both of shape (12,), as `words` format it; None where all are."""
+    if ok.all():
+        return None
+    joint = int(np.argmin(ok))
+    return f"{NAMES[joint]} {words.format(values[joint])}"
 
 
 def spread(values: float | list[float] | tuple[float, ...]) -> NDArray[np.float64]:

@@ -5,26 +5,15 @@ Comparisons are written so that NaN trips: `not (x <= limit)`.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from collect import limits as at
-from collect.joints import NAMES
+from collect.joints import first_wrong
 from collect.messages import SERVO
 from collect.watch import Watch
 
 MAX_BAD_STATES, MAX_BAD_CRCS, MAX_LOST = 3, 5, 5
 """States with absurd numbers of the last ten; corrupt states, and packets lost by the motor bus, within a second."""
-
-
-def _worst(values: NDArray[Any], ok: NDArray[np.bool_], unit: str) -> str | None:
-    """The first joint that is not ok, with its value."""
-    if ok.all():
-        return None
-    joint = int(np.argmin(ok))
-    return f"{NAMES[joint]} {values[joint]:.3g} {unit}"
 
 
 def guard(watch: Watch) -> str | None:
@@ -69,32 +58,34 @@ def stops_in_range(watch: Watch) -> str | None:
         return None
     low, high = watch.low + at.STOP_MARGIN, watch.high - at.STOP_MARGIN
     inward = ((watch.q < low) & (watch.dq > -at.STILL_SPEED)) | ((watch.q > high) & (watch.dq < at.STILL_SPEED))
-    return _worst(watch.q, ok | inward, "rad and moving outward, cannot stop in range")
+    return first_wrong(watch.q, ok | inward, "{:.3g} rad and moving outward, cannot stop in range")
 
 
 def overspeed(watch: Watch) -> str | None:
     """No joint turns too fast, two states in a row."""
-    return _worst(watch.dq, (np.abs(watch.dq) <= at.MAX_SPEED) | (np.abs(watch.dq_before) <= at.MAX_SPEED), "rad/s")
+    return first_wrong(
+        watch.dq, (np.abs(watch.dq) <= at.MAX_SPEED) | (np.abs(watch.dq_before) <= at.MAX_SPEED), "{:.3g} rad/s"
+    )
 
 
 def blocked(watch: Watch) -> str | None:
     """Every joint follows, and none presses."""
-    return _worst(watch.tracking, watch.stuck < at.STUCK_TIME, "rad off its target: blocked, or wrong joint?") or (
-        _worst(watch.tau_est, watch.pressed < at.STUCK_TORQUE_TIME, "Nm for too long")
-    )
+    return first_wrong(
+        watch.tracking, watch.stuck < at.STUCK_TIME, "{:.3g} rad off its target: blocked, or wrong joint?"
+    ) or (first_wrong(watch.tau_est, watch.pressed < at.STUCK_TORQUE_TIME, "{:.3g} Nm for too long"))
 
 
 def overheated(watch: Watch) -> str | None:
     """No motor is hot or warms too fast, and its sensor shows anything at all (0 and 255 are faults)."""
     temperature = watch.temperature
-    return _worst(temperature, (temperature > 0) & (temperature < at.HOT), "°C") or _worst(
-        watch.warming, watch.warming <= at.MAX_WARMING, "°C warmer than a second ago"
+    return first_wrong(temperature, (temperature > 0) & (temperature < at.HOT), "{:.3g} °C") or first_wrong(
+        watch.warming, watch.warming <= at.MAX_WARMING, "{:.3g} °C warmer than a second ago"
     )
 
 
 def motors(watch: Watch) -> str | None:
     """All are in servo mode and their bus works."""
-    return _worst(watch.mode, watch.mode == SERVO, "is its motor mode") or (
+    return first_wrong(watch.mode, watch.mode == SERVO, "{:.3g} is its motor mode") or (
         None if watch.lost < MAX_LOST else f"{watch.lost} packets lost"
     )
 
@@ -132,7 +123,7 @@ def overrun(watch: Watch) -> str | None:
 
 def warm(watch: Watch) -> str | None:
     """No motor is warm."""
-    return _worst(watch.temperature, watch.temperature < at.WARM, "°C")
+    return first_wrong(watch.temperature, watch.temperature < at.WARM, "{:.3g} °C")
 
 
 def journal(watch: Watch) -> str | None:

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from collect.joints import N_JOINTS, NAMES
+from collect.joints import N_JOINTS, NAMES, first_wrong
 from collect.limits import HOT_START, REST_TOLERANCE
 from collect.messages import SERVO
 from collect.pace import PERIOD
@@ -59,14 +57,6 @@ def _of_states(verdict: Callable[[Survey], str | None]) -> Callable[[Survey], st
         return verdict(s) if s.intact.any() else "no intact state to judge"
 
     return careful
-
-
-def _worst(values: NDArray[Any], ok: NDArray[np.bool_], words: str) -> str | None:
-    """The first joint that is not ok, with its value."""
-    if ok.all():
-        return None
-    joint = int(np.argmin(ok))
-    return f"{NAMES[joint]} {words.format(values[joint])}"
 
 
 def first_state(s: Survey) -> str | None:
@@ -138,7 +128,7 @@ def numbers(s: Survey) -> str | None:
             [usable(*(value if field == name else 0.0 for name in ("q", "dq", "tau_est"))) for value in worst]
         )
         if not ok.all():
-            return _worst(worst, ok, f"{field} of {{:.3g}} {unit} cannot be")
+            return first_wrong(worst, ok, f"{field} of {{:.3g}} {unit} cannot be")
     quaternions = s.states["imu_state"]["quaternion"][s.intact]
     return None if np.isfinite(quaternions).all() else "the quaternion is not a number"
 
@@ -173,21 +163,21 @@ def posture(s: Survey) -> str | None:
     low, high = s.low - REST_TOLERANCE, s.high + REST_TOLERANCE
     ok = (q >= low) & (q <= high)
     joint = int(np.argmin(ok))
-    return _worst(q, ok, f"at {{:.2f}} rad ({low[joint]:.2f} to {high[joint]:.2f})")
+    return first_wrong(q, ok, f"at {{:.2f}} rad ({low[joint]:.2f} to {high[joint]:.2f})")
 
 
 @_of_states
 def speed(s: Survey) -> str | None:
     """The legs hang still."""
     dq = s.newest["motor_state"]["dq"][:N_JOINTS]
-    return _worst(dq, np.abs(dq) <= MAX_START_SPEED, f"moves at {{:.2f}} rad/s ({MAX_START_SPEED})")
+    return first_wrong(dq, np.abs(dq) <= MAX_START_SPEED, f"moves at {{:.2f}} rad/s ({MAX_START_SPEED})")
 
 
 @_of_states
 def temperature(s: Survey) -> str | None:
     """The motors are cool, and their sensors show anything at all (0 and 255 are faults)."""
     temperature = s.newest["motor_state"]["temperature"][:N_JOINTS]
-    return _worst(temperature, (temperature > 0) & (temperature <= HOT_START), f"at {{}} °C (1 to {HOT_START})")
+    return first_wrong(temperature, (temperature > 0) & (temperature <= HOT_START), f"at {{}} °C (1 to {HOT_START})")
 
 
 @_of_states
@@ -204,7 +194,7 @@ def lost(s: Survey) -> str | None:
     """The motor bus loses no packets, or hardly any."""
     lost = s.motors["lost"].astype(np.int64)
     rate = (lost[-1] - lost[0]) / (s.listened[1] - s.listened[0])
-    return _worst(rate, rate < MAX_LOST, f"loses {{:.0f}} packets/s on the motor bus ({MAX_LOST:.0f})")
+    return first_wrong(rate, rate < MAX_LOST, f"loses {{:.0f}} packets/s on the motor bus ({MAX_LOST:.0f})")
 
 
 @_of_states
@@ -213,7 +203,7 @@ def mode(s: Survey) -> str | None:
     late = s.motors["mode"][s.times[s.intact] - s.listened[0] >= SETTLED]
     if not len(late):
         return f"no state after {SETTLED} s of damping"
-    return _worst(
+    return first_wrong(
         late[-1], (late == SERVO).all(axis=0), f"is in motor mode {{}} after {SETTLED} s of damping ({SERVO})"
     )
 

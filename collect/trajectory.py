@@ -12,18 +12,17 @@ from numpy.typing import NDArray
 
 from collect import config as config_file
 from collect.channels import empty_segments
+from collect.convert import Gains, twelve
 from collect.durable import sha256_of
 from collect.errors import UserError
 from collect.excitation import MAX_DURATION, MAX_KD, MAX_KP, MIN_KD
-from collect.joints import N_JOINTS, NAMES, spread
+from collect.joints import N_JOINTS, NAMES
 from collect.layouts import csv_columns
 from collect.plan import RATE, Plan
 from collect.recording import Recording, read
 
 REST = 0.5
 """The first target is held before, the last one after [s]."""
-Gains = tuple[float, ...]
-"""One value, three (hip, thigh, calf) or twelve (SDK order)."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ def load(source: Path, kp: Gains | None = None, kd: Gains | None = None) -> Plan
         UserError: for a source that cannot be read, or asks for what is never sent: other gains than a plan's, velocity
             targets, feed-forward torque.
     """
-    given = {name: spread_gains(name, values, source) for name, values in (("kp", kp), ("kd", kd)) if values}
+    given = {name: twelve(name, values, source) for name, values in (("kp", kp), ("kd", kd)) if values}
     if source.suffix == ".h5":
         time, columns, index, segments = _recorded(read(source), given, source)
     else:
@@ -136,18 +135,6 @@ def _table(source: Path, given: Columns) -> Parts:
 
 
 _FIX = "record such a motion with position targets alone"
-
-
-def spread_gains(name: str, values: Gains, source: Path) -> NDArray[np.float64]:
-    """Twelve gains from 1, 3 or 12.
-
-    Raises:
-        UserError: for another number of them.
-    """
-    try:
-        return spread(values)
-    except ValueError as error:
-        raise UserError(f"--{name} {error}", where=str(source), fix="give 1, 3 or 12 values") from error
 
 
 def _check_gains(columns: Columns, source: Path) -> None:
