@@ -8,13 +8,18 @@ confidence interval leaves out zero.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
+from threadpoolctl import threadpool_limits
 
 from collect.body import ARMATURE, DRY, VISCOUS
 from collect.errors import UserError
@@ -76,16 +81,33 @@ def fit(recordings: Sequence[Recording], report: Callable[[str], None] = lambda 
     for one in recordings:
         data += prepare(one)
         report(one.session)
+    cut = [windows(data, joint) for joint in range(N_JOINTS)]
+    few = min(given.when.shape[1] for given in cut)
+    if few < FEWEST:
+        what = f"{few} windows of a second are too few"
+        raise UserError(what, where=recordings[0].session, fix=f"record {FEWEST} s of motion or more")
     found: dict[int, Solution] = {}
-    for joint in range(N_JOINTS):
-        given = windows(data, joint)
-        if given.when.shape[1] < FEWEST:
-            what = f"{given.when.shape[1]} windows of a second are too few"
-            raise UserError(what, where=recordings[0].session, fix=f"record {FEWEST} s of motion or more")
-        if given.measured.std() > _STILL:
-            found[joint] = solve(given, start(data, joint), joint)
+    for joint, solution in _solved(data, cut):
+        if solution is not None:
+            found[joint] = solution
         report(NAMES[joint])
     return _together(found, recordings)
+
+
+def _solved(data: Sequence[Stretch], cut: Sequence[Windows]) -> Iterator[tuple[int, Solution | None]]:
+    """Each joint as soon as it is solved, None of one that hardly moves; a process for each core shares them out."""
+    moving = [joint for joint in range(N_JOINTS) if cut[joint].measured.std() > _STILL]
+    yield from ((joint, None) for joint in range(N_JOINTS) if joint not in moving)
+    count, fresh = len(os.sched_getaffinity(0)), multiprocessing.get_context("spawn")  # a fork would inherit locks
+    with threadpool_limits(1), ProcessPoolExecutor(count, fresh, _worker) as pool:
+        asked = {pool.submit(solve, cut[joint], start(data, joint), joint): joint for joint in moving}
+        yield from ((asked[done], done.result()) for done in as_completed(asked))
+
+
+def _worker() -> None:
+    """One core each, and Ctrl-C ends it without a word: the process that asked has its say."""
+    threadpool_limits(1)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def start(data: Sequence[Stretch], joint: int) -> Array:

@@ -42,5 +42,14 @@ def test_the_documentation_prints_the_table():
     assert CHECKS.read_text() == checks(), "run python tests/test_docs.py"
 
 
+def test_readme_quotes_the_table_of_promises():
+    """Rows of docs/faults.md stand in the README as they are there."""
+    table = (ROOT / "docs" / "faults.md").read_text().splitlines()
+    _, _, quoted = (ROOT / "README.md").read_text().partition(f"\n{next(line for line in table if line[:1] == '|')}\n")
+    rows = quoted.partition("\n\n")[0].splitlines()
+    assert len(rows) > 5
+    assert set(rows) <= set(table)
+
+
 if __name__ == "__main__":
     CHECKS.write_text(checks())
