@@ -21,7 +21,7 @@ from collect import damping
 from collect.channels import BAD_CRC, DROPPED, GAP, LATE
 from collect.heartbeat import Heartbeat, Phase
 from collect.interrupts import IMPATIENT
-from collect.joints import LOWER, N_JOINTS, UPPER
+from collect.joints import N_JOINTS
 from collect.journal import Journal
 from collect.limits import STATE_AGE
 from collect.link import LOWCMD, LOWSTATE, Inbox, Link
@@ -29,6 +29,7 @@ from collect.lookout import Lookout
 from collect.messages import CommandFrame, LowCmd, LowState
 from collect.observer import Observer
 from collect.pace import PERIOD, Pace
+from collect.permitted import permitted
 from collect.program import Program, homeward
 from collect.safety import IN_MOTION, tripped
 
@@ -41,8 +42,6 @@ LISTEN = 0.005
 """The loop comes round at least this often, so that the guard sees it alive while the robot is silent [s]."""
 STALE = 0.006
 """A state that came later than this after the one before is counted [s]."""
-OUT_OF_RANGE = 0.3
-"""No stiff target lies further than this outside the URDF's range: a leg may rest .15 beyond it [rad]."""
 
 
 class StopError(Exception):
@@ -291,10 +290,3 @@ class Control:
         )
         self._page.phase = Phase.DONE
         return still
-
-
-def permitted(frame: CommandFrame) -> bool:
-    """Whether a command may be sent: finite, gains with damping, stiff targets near the range of the joints."""
-    in_range = (frame.q >= LOWER - OUT_OF_RANGE) & (frame.q <= UPPER + OUT_OF_RANGE) | (frame.kp == 0.0)
-    gains = (frame.kd > 0.0) & (frame.kd <= 10.0) & (frame.kp >= 0.0) & (frame.kp <= 100.0)
-    return bool((in_range & gains & np.isfinite(frame.q)).all())

@@ -45,13 +45,14 @@ def stream(
 ) -> bool:
     """Send a damping message every 2 ms until the robot is still; returns right after the last one.
 
-    Nothing that DDS raises ends it: it is tried again, and a robot that was not heard is not said to be still.
+    Nothing that DDS raises ends it: it is tried again. A robot that was not heard, whose states no longer change or to
+    which nothing could be sent is not said to be still.
 
     Args:
         writer: of rt/lowcmd.
         message: sealed, sent as it is.
         states: of the robot.
-        beat: called every 2 ms.
+        beat: called for every message that was sent: who watches must take over from one who cannot send.
         hurried: whether the operator no longer wants to wait for stillness.
 
     Returns:
@@ -59,11 +60,14 @@ def stream(
     """
     due = start = now = heard = time.monotonic()
     still_since: float | None = None
+    seen, changed = b"", start
     enough, end = start + LEAST, start + MOST
     while now < end:
+        sent = False
         with suppress(Exception):
             writer.write(message)
-        beat()
+            sent = True
+            beat()
         due += PERIOD
         received = []
         with suppress(Exception):
@@ -72,10 +76,14 @@ def stream(
         if received:
             if now - heard > STATE_AGE:
                 enough, end = now + BACK, min(now + MOST, start + LONGEST)
-            heard = now
-            still_since = (still_since or now) if _still(received[-1].record) else None
+            heard, state = now, received[-1].record
+            if (signs := _signs(state)) != seen:
+                seen, changed = signs, now
+            still_since = (still_since or now) if _still(state) and now - changed < STILL else None
         elif now - heard > STATE_AGE:
             still_since = None  # a silent robot is not known to be still
+        if not sent:
+            still_since = None
         if still_since and now - still_since >= STILL and now >= enough:
             return True
         if hurried() and now - start >= SHORTEST:
@@ -98,4 +106,11 @@ def outcome(still: bool) -> str:
 
 
 def _still(state: NDArray[Any]) -> bool:
-    return bool((np.abs(state["motor_state"]["dq"][:N_JOINTS]) < STILL_SPEED).all())
+    """Whether a state that arrived whole shows it; a peer without a CRC sends 0."""
+    whole = int(state["crc"]) in (0, crc32(state))
+    return whole and bool((np.abs(state["motor_state"]["dq"][:N_JOINTS]) < STILL_SPEED).all())
+
+
+def _signs(state: NDArray[Any]) -> bytes:
+    """What sensors say: their noise changes it even of a robot at rest."""
+    return state["motor_state"].tobytes() + state["imu_state"].tobytes()

@@ -219,6 +219,8 @@ def crc32(record: NDArray[Any]) -> int:
 class CommandFrame:
     """One LowCmd, allocated once and refilled every tick; `q`, `kp`, `kd` are views of its twelve motors."""
 
+    __slots__ = ("_record", "kd", "kp", "message", "q")  # a misspelt field would be sent as nothing
+
     def __init__(self) -> None:
         self.message = LowCmd(np.zeros((), LowCmd.LAYOUT))
         self._record = self.message.record

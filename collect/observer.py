@@ -65,7 +65,7 @@ class Observer:
             state: LowState record.
             q_target: in force, shape (12,) [rad]; the position itself while the joints are only damped.
             predicted: |q_target − q| of the plan, shape (12,) [rad].
-            speed: of the fastest target [rad/s].
+            speed: of the fastest target lately [rad/s].
         """
         watch, motors = self.watch, state["motor_state"][:N_JOINTS]
         self._freeze(motors, speed)
@@ -89,7 +89,8 @@ class Observer:
         same = all(np.array_equal(motors[name], before[i]) for i, name in enumerate(("q", "dq", "tau_est")))
         for i, name in enumerate(("q", "dq", "tau_est")):
             before[i] = motors[name]
-        self.watch.frozen = self.watch.frozen + self.watch.period if same and speed > 0.2 else 0.0
+        begun = speed > 0.2 or self.watch.frozen > 0.0  # a target that turns round is slow for a moment
+        self.watch.frozen = self.watch.frozen + self.watch.period if same and begun else 0.0
 
     def _warmth(self, temperature: NDArray[np.uint8]) -> None:
         self.watch.temperature[:] = temperature

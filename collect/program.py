@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from collect.excitation import STAIR
 from collect.joints import LOWER, N_JOINTS, UPPER
 from collect.limits import DAMPING_KD
 from collect.plan import RANGE_MARGIN, RATE, Plan
@@ -20,6 +22,9 @@ RAMP_SPEED = 0.5
 """Fastest ramp: a leg may rest beyond its range and comes back no faster than this [rad/s]."""
 RETURN = 2.0
 """Shortest return [s]."""
+HURRIED = 2.9
+"""Longest return where a check wants it: a motor that is too warm must be without torque within 3 s (L9). No leg is
+beyond its range any more, for which ramps are slow: 2 rad then take 1.3 rad/s at most, of 12 that a plan may [s]."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +39,7 @@ class Program:
     expected_error: NDArray[np.float32]
     """|q_target − q| that the plan predicts [rad]."""
     speed: NDArray[np.float32]
-    """Of the fastest target, shape (M,) [rad/s]."""
+    """Of the fastest target within the last 20 ms, for which a policy holds one, shape (M,) [rad/s]."""
     plan_start: int
     """Row at which the plan begins."""
 
@@ -78,7 +83,7 @@ def compose(plan: Plan, q: NDArray[np.float64]) -> Program:
 
 def homeward(q_target: NDArray[Any], kp: NDArray[Any], kd: NDArray[Any], home: NDArray[Any]) -> Program:
     """The program from a target to home at the gains in force; all of shape (12,) [rad], [Nm/rad], [Nm·s/rad]."""
-    way = glide(q_target.astype(np.float64), home.astype(np.float64), RETURN).astype(np.float32)
+    way = glide(q_target.astype(np.float64), home.astype(np.float64), RETURN, HURRIED).astype(np.float32)
     return Program(
         q_target=way,
         kp=np.broadcast_to(kp.astype(np.float32), way.shape),
@@ -94,14 +99,18 @@ def _speed(q_target: NDArray[np.float32]) -> NDArray[np.float32]:
     speed = np.zeros(len(q_target), np.float32)
     for joint in q_target.T:  # one at a time: a long program is large
         np.maximum(speed[1:], np.abs(np.diff(joint)) * np.float32(RATE), out=speed[1:])
-    return speed
+    held = round(STAIR * RATE)
+    return np.asarray(sliding_window_view(np.pad(speed, (held - 1, 0)), held).max(1))
 
 
-def glide(start: NDArray[np.float64], end: NDArray[np.float64], shortest: float) -> NDArray[np.float64]:
-    """Minimum-jerk motion from start to end, shape (rows, 12) [rad], never faster than `RAMP_SPEED`.
+def glide(
+    start: NDArray[np.float64], end: NDArray[np.float64], shortest: float, longest: float = np.inf
+) -> NDArray[np.float64]:
+    """Minimum-jerk motion from start to end, shape (rows, 12) [rad].
 
-    s = 10·x³ − 15·x⁴ + 6·x⁵ peaks at 1.875 times the mean speed (Flash & Hogan 1985).
+    Never faster than `RAMP_SPEED`, unless that took more than `longest` [s]. s = 10·x³ − 15·x⁴ + 6·x⁵ peaks at 1.875
+    times the mean speed (Flash & Hogan 1985).
     """
-    duration = max(shortest, 1.875 * float(np.abs(end - start).max()) / RAMP_SPEED)
+    duration = min(max(shortest, 1.875 * float(np.abs(end - start).max()) / RAMP_SPEED), longest)
     x = np.linspace(0.0, 1.0, round(duration * RATE))[:, None]
     return start + (end - start) * (10.0 * x**3 - 15.0 * x**4 + 6.0 * x**5)

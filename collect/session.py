@@ -19,22 +19,24 @@ from collect.heartbeat import Heartbeat
 from collect.journal import SUFFIX
 from collect.link import LOOPBACK, Link, Place
 from collect.live import say
-from collect.motion import NOT_STILL, OPERATOR, SIMULATOR, SPARE, Options
+from collect.motion import NOT_STILL, SIMULATOR, SPARE, Options
 from collect.plan import Plan, check
 from collect.preflight import check_computer, claim, confirm_hanging
 from collect.realtime import GUARD, realtime
 from collect.salvage import interrupted
 
+REFUSED = 2
+"""Exit code: it ended before anything moved."""
 INCOMPLETE = 5
-"""Exit code: the recording could not be sealed. Worse is `NOT_STILL`, also where the guard had to damp."""
+"""Exit code: not sealed, or rows are missing. Worse is `NOT_STILL`, also where the guard had to damp."""
 
 
 def run(plan: Plan, options: Options) -> int:
     """Move a hung robot along a plan and seal what it did.
 
     Returns:
-        0 complete, 3 stopped by a check, 4 by the operator, 5 not sealed, 6 the guard fired or the robot was not seen
-        still.
+        0 complete, 2 nothing was recorded, 3 stopped by a check, 4 by the operator, 5 not sealed or rows are missing, 6
+        the guard fired or the robot was not seen still.
 
     Raises:
         UserError: before anything moves, when there is a reason not to.
@@ -102,7 +104,7 @@ def _end(ending: Ending, journal: Path) -> int:
     if not journal.exists():
         if ending.status < 0:
             say(f"the control process was killed by signal {-ending.status} before anything moved")
-        return ending.status if ending.status > 0 else OPERATOR
+        return ending.status if ending.status > 0 else REFUSED
     try:
         sealed = sealing.seal(journal)
     except UserError as error:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collect import damping
-from collect.control import LISTEN, StopError, permitted
+from collect.control import LISTEN, StopError
 from collect.heartbeat import Heartbeat, Phase
 from collect.interrupts import IMPATIENT, SIGNALS
 from collect.joints import N_JOINTS
@@ -26,6 +26,7 @@ from collect.lookout import Lookout
 from collect.messages import CommandFrame, LowCmd, LowState
 from collect.observer import Observer
 from collect.pace import PERIOD, Pace
+from collect.permitted import permitted
 from collect.plan import RATE
 from collect.program import RAMP_SPEED, glide
 from collect.safety import IN_MOTION, tripped

@@ -25,13 +25,15 @@ class Writer:
 class Robot:
     """Gives a state every `period` seconds of a robot that turns at `speed`; fails as often as it is told to."""
 
-    def __init__(self, speed=0.0, period=0.002, fails=0):
+    def __init__(self, speed=0.0, period=0.002, fails=0, noise=1e-3):
         self.state = LowState(np.zeros((), LowState.LAYOUT))
         self.state.record["motor_state"]["dq"] = speed
+        self.noise = noise
         self.period, self.fails, self.due = period, fails, time.monotonic()
 
     def take(self, timeout=0.0):
         self.fails -= 1
+        self.state.record["imu_state"]["gyroscope"][0] += self.noise
         if self.fails >= 0:
             raise ValueError("not a state")
         time.sleep(timeout)
@@ -68,6 +70,23 @@ def test_what_fails_is_tried_again():
     writer = Writer(fails=10)
     assert damping.stream(writer, None, Robot(fails=10))
     assert writer.written >= 20
+
+
+def test_who_cannot_send_does_not_beat_and_says_nothing_of_stillness():
+    """The guard takes over from a process whose messages do not go out, however still a robot that holds its last
+    target may be.
+    """
+    beats = []
+    assert not damping.stream(Writer(fails=10**9), None, Robot(), beat=lambda: beats.append(1))
+    assert not beats
+
+
+def test_states_that_do_not_change_or_do_not_arrive_whole_show_no_stillness():
+    """Sensors are never quiet, and a checksum that is wrong is not that of this state."""
+    assert not damping.stream(Writer(), None, Robot(noise=0.0))
+    corrupt = Robot()
+    corrupt.state.record["crc"] = 1
+    assert not damping.stream(Writer(), None, corrupt)
 
 
 def test_a_robot_that_comes_and_goes_cannot_draw_it_out():

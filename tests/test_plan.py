@@ -12,9 +12,9 @@ from collect import config
 from collect.errors import UserError
 from collect.excitation import Segment
 from collect.forecast import forecast
-from collect.joints import HANG, NAMES
+from collect.joints import HANG, LOWER, NAMES, UPPER
 from collect.plan import RATE, PlanConfig, check, load, save, tabulate
-from collect.program import ARMED, RAMP_SPEED, compose, glide
+from collect.program import ARMED, RAMP_SPEED, compose, glide, homeward
 from collect.tables import plan_table
 
 YAML = """
@@ -279,6 +279,21 @@ class TestProgram:
         program = compose(plan, q)
         np.testing.assert_allclose(program.q_target[0], q, atol=1e-6)
         np.testing.assert_allclose(program.q_target[-1, 2], -2.6227, atol=1e-4)
+
+    def test_a_robot_that_is_too_warm_is_home_within_three_seconds(self):
+        """L9, from one end of every joint's range to the other."""
+        gains = np.full(12, 25.0), np.full(12, 0.5)
+        assert len(homeward(LOWER, *gains, UPPER)) <= 3.0 * RATE
+        assert len(homeward(HANG, *gains, HANG + 0.1)) == 2.0 * RATE
+
+    def test_a_target_that_is_held_for_20_ms_is_no_target_that_stands(self):
+        """Between the steps of a staircase as in the middle of a chirp: what must move is known (L3)."""
+        text = YAML.replace("kind: chirp, duration: 2", "kind: staircase, duration: 2")
+        made = tabulate(config.parse(text, PlanConfig, where="test"))
+        program = compose(replace(made, q=made.q_target), HANG)
+        moving = program.plan_start + np.arange(round(0.9 * RATE), round(1.4 * RATE))
+        assert (program.speed[moving] > 0.2).mean() > 0.95
+        assert not program.speed[program.plan_start + np.arange(10, 90)].any()
 
     def test_a_glide_is_smooth(self):
         """Minimum jerk: at rest at both ends."""

@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 
-from collect.joints import HANG, LOWER
-from collect.limits import MAX_SPEED
+from collect.excitation import MAX_KD, MAX_KP, MIN_KD
+from collect.joints import HANG, LOWER, UPPER
+from collect.limits import FROZEN, MAX_SPEED, REST_TOLERANCE
+from collect.messages import CommandFrame, LowState
 from collect.observer import Observer
+from collect.permitted import permitted
 from collect.safety import IN_MOTION, tripped
 from collect.watch import Watch, usable
 
@@ -52,7 +55,7 @@ FAULTS = [
     fault("L11 second commander", others=1),
     fault("L11 a command of somebody else", foreign=1),
     fault("L12 slept", late=0.010),
-    fault("L12 often late", late_rows=26),
+    fault("L12 often late", late_rows=11),
     fault("L16 remote control", remote=True),
     fault("L17 tilted", tilt=0.4),
     fault("L17 falls", accel=26.0),
@@ -141,6 +144,39 @@ def test_a_jump_of_the_clock_is_seen_among_states_that_come_together():
         for step in (2, jump, 2):
             observer.timing(step, False, False)
         assert tripped(observer.watch)[0].code == "L2"
+
+
+def test_states_that_freeze_are_seen_within_25_of_them_whatever_the_target_does_meanwhile():
+    """It moved when they began to be the same; that it then turns round or is held explains nothing."""
+    observer, state = Observer(frozenset()), np.zeros((), LowState.LAYOUT)
+    for row, speed in enumerate([0.0] * 40 + [1.0] + [0.0] * 25):
+        observer.observe(state, HANG, np.zeros(12), speed)
+        assert (observer.watch.frozen > FROZEN) == (row >= 40 + 24)
+    state["motor_state"]["q"][3] = 0.1
+    observer.observe(state, HANG, np.zeros(12), 1.0)
+    assert observer.watch.frozen == 0.0
+
+
+def test_no_command_leaves_the_ceilings_of_a_plan():
+    """Right before it is sent (L14): of random ones those alone that a plan may hold, or damping."""
+    random, frame = np.random.default_rng(0), CommandFrame()
+    passed = 0
+    for values in random.uniform([-4.0, -5.0, -0.5], [5.0, 90.0, 9.0], (20_000, 3)).astype(np.float32):
+        frame.q[:], frame.kp[:], frame.kd[:] = HANG, 25.0, 0.5
+        joint = int(random.integers(12))
+        frame.q[joint], frame.kp[joint], frame.kd[joint] = values
+        q, kp, kd = values
+        inside = LOWER[joint] - REST_TOLERANCE <= q <= UPPER[joint] + REST_TOLERANCE
+        assert permitted(frame) == bool(inside and 0.0 <= kp <= MAX_KP and MIN_KD <= kd <= MAX_KD)
+        passed += permitted(frame)
+    assert passed > 1000
+    frame.q[joint], frame.kp[joint], frame.kd[joint] = 3e9, 0.0, 5.0
+    assert permitted(frame)
+    for value in (np.nan, np.inf):
+        frame.q[joint] = value
+        assert not permitted(frame)
+    with pytest.raises(AttributeError):
+        frame.qd = 3.0
 
 
 def test_the_operator_may_accept_a_late_loop():

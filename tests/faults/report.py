@@ -35,10 +35,10 @@ Mutant = tuple[str, str, str, str, str]
 HEAD = """# Promises, faults, and what was measured
 
 Made by `make faults` ({version}). Each fault is injected into a running session with the virtual Go2: real DDS, real
-processes. Times are from the event to the first damping frame that the robot received, which looks every 2 ms. A core
-that a hypervisor gives to somebody else for some ms delays everything: processes above all others note when that
-happened ("stood still"), and a promise is kept if it is kept without that time. The last column: with its check or
-means taken away, the test fails.
+processes. Times are from the event to the first damping frame that the robot received, which looks every 2 ms: bounds
+hold up to 3 ms for that. A core that a hypervisor gives to somebody else for some ms delays everything: processes above
+all others note when that happened ("stood still"), and a promise is kept if it is kept without that time. The last
+column: with its check or means taken away, the test fails.
 
 | promise | fault | runs | bound | median | worst | kept | mutants seen red |
 |---|---|---|---|---|---|---|---|

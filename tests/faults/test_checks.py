@@ -150,6 +150,33 @@ def test_a_fault_inside_stops_the_session(code, module, change, disturbed, promi
     promise(code, change.split("=")[-1].strip(), 0.004, stopped(session, code, event), event)
 
 
+DEAD = """
+import collect.control as m
+command = m.Control._command
+class Dead:
+    def write(self, message):
+        note()
+        raise RuntimeError("the participant is closed")
+def wrapped(self, row):
+    if row == 900:
+        self._writer = Dead()
+    command(self, row)
+m.Control._command = wrapped
+"""
+
+
+def test_the_guard_takes_over_where_control_can_send_nothing(disturbed, promise, tmp_path):
+    """L15: who only tries to damp does not beat."""
+    noted = tmp_path / "event"
+    session = disturbed(patch=HELPERS.replace("{event}", str(noted)) + DEAD)
+    assert session.wait() == 6, session.errors
+    assert "GUARD: " in session.errors
+    event = float(noted.read_text())
+    assert session.oracle.stiff_after_damping(event) == 0
+    assert session.oracle.ends_in_damping()
+    promise("L15", "DDS takes nothing any more", 0.030, session.oracle.damping_delay(event), event)
+
+
 def test_a_joint_that_is_held_fast_stops_the_session(disturbed, promise):
     """L8: from a third of a radian off its target on, a tenth of a second."""
     session = disturbed(after=0.0)
@@ -166,7 +193,7 @@ def test_a_warm_motor_goes_home_first(disturbed, promise):
     """L9: at 75 °C along a ramp to where it began, in three seconds, then damping."""
     session = disturbed(before=("set RL_hip.temperature 57 60",), after=1.0)
     event = session.fault("ramp RL_hip.temperature 2 60") + (75.0 - 57.0) / 2.0
-    promise("L9", "ramp to 75 °C", 3.1, stopped(session, "L9", event), event)
+    promise("L9", "ramp to 75 °C", 3.0, stopped(session, "L9", event), event)
     assert "went home" in session.errors
     assert returned(session)
 
