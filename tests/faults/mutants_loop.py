@@ -17,7 +17,7 @@ MUTANTS = (
     ),
     _without("L8", f"{_CHECKS}::test_a_joint_that_is_held_fast_stops_the_session"),
     _without("L9", f"{_CHECKS}::test_a_warm_motor_goes_home_first"),
-    _without("L12", f"{_CHECKS}::test_a_loop_that_slept[0.013-0.008-3]"),
+    _without("L12", f"{_CHECKS}::test_a_loop_that_slept"),
     _without("L18", f"{_CHECKS}::test_a_disk_that_fails_goes_home"),
     _without("L18", f"{_CHECKS}::test_a_slow_disk_goes_home_and_never_delays_the_loop"),
     _without("L20", f"{_CHECKS} -k '{_INSIDE} and L20-'"),
@@ -43,6 +43,13 @@ MUTANTS = (
         'raise StopError(f"L15 DDS write failed: {error}") from error',
         "pass",
         f"{_CHECKS} -k '{_INSIDE} and L15-'",
+    ),
+    (
+        "L15",
+        "collect/damping.py",
+        "            sent = True\n            beat()\n",
+        "            sent = True\n        beat()\n",
+        f"{_CHECKS}::test_the_guard_takes_over_where_control_can_send_nothing",
     ),
     (
         "S2",
