@@ -171,6 +171,12 @@ def demand(acceptance: Acceptance, robot: Identity, where: str) -> None:
         raise UserError(f"not measured: {', '.join(absent)}", where=where, fix=_HOW)
     if acceptance.value("control_killed") == GUARD_FAILED:
         raise UserError(f"HW-2: {GUARD_FAILED}", where=where, fix="find out why, then measure it --again --only HW-2")
+    if acceptance.value("stops_within_l6") is False:
+        raise UserError(
+            "HW-8: damping stopped the calf later than check L6 counts on",
+            where=where,
+            fix="find out why, then measure it --again --only HW-8",
+        )
 
 
 def cautions(acceptance: Acceptance) -> list[str]:

@@ -165,6 +165,12 @@ class TestAcceptanceFile:
         with pytest.raises(UserError, match="HW-2: guard damped, robot NOT seen still"):
             demand(measured(control_killed=GUARD_FAILED), ROBOT, "robot.yaml")
 
+    def test_a_robot_that_stops_later_than_the_checks_count_on_is_refused(self):
+        """HW-8 was measured, and what it found was bad: L6 would stop legs too late."""
+        demand(measured(stops_within_l6=True), ROBOT, "robot.yaml")
+        with pytest.raises(UserError, match="HW-8: damping stopped the calf later than check L6 counts on"):
+            demand(measured(stops_within_l6=False), ROBOT, "robot.yaml")
+
     def test_no_file_is_refused(self, tmp_path):
         """As a robot that was never measured."""
         with pytest.raises(UserError, match="no acceptance measurements"):
@@ -328,10 +334,12 @@ class TestMeasurements:
         assert found.value("mode_0") == "torque goes"
         assert found.value("mode_0_reported") == 0
         assert found.value("mode_1_recovers") is True
-        speeds = [found.value(f"stop_{k}_speed") for k in (1, 2, 3)]
-        travels = [found.value(f"stop_{k}_travel") for k in (1, 2, 3)]
+        dampings, speeds, travels = (
+            np.array([found.value(f"stop_{k}_{what}") for k in range(1, 6)]) for what in ("kd", "speed", "travel")
+        )
         assert 0.3 < speeds[0] < speeds[1] < speeds[2] < 6.0
-        np.testing.assert_allclose(np.divide(travels, speeds), 0.0125, atol=0.005)  # as simulated: .012 s
+        assert dampings.tolist() == [5.0, 5.0, 5.0, 3.0, 8.0]
+        np.testing.assert_allclose(travels / speeds * dampings / 5.0, 0.0125, atol=0.005)  # as simulated: .012 s
         assert found.value("stops_within_l6") is True
         assert found.value("control_killed") == "guard damped, robot still"
         assert damped_at_last(tmp_path / "wire")
