@@ -19,6 +19,10 @@ pytestmark = pytest.mark.dds
 OUT = 0.8
 """The kernel forgets the robot's hardware address when the carrier goes and asks for it once a second: commands are
 heard again 1 s after the cable was pulled at the earliest, and the session must still be damping then [s]."""
+ROBOT = Identity((0, 0), (0, 0))
+"""What the virtual Go2 says that it is."""
+SPORT_KP = 30.0
+"""Of the virtual Go2's own motion program."""
 DOMAIN = 1
 """The virtual Go2 refuses the real robots' domain, 0, on a network."""
 
@@ -50,10 +54,10 @@ def frames(cable, robot, tmp_path):
     return lambda: wire.read(heard)
 
 
-def start_session(computer: Namespace, plan, out, stops=((), ())) -> subprocess.Popen[str]:
-    """Begin one at our end, with an operator who says that the robot hangs."""
+def start_session(computer: Namespace, plan, out, stops=((), ()), robot=ROBOT) -> subprocess.Popen[str]:
+    """Begin one at our end, with the acceptance of a robot and an operator who says that it hangs."""
     accepted = tuple(Measurement(code, what, "as expected", "", "2026-01-01") for code, what in REQUIRED.items())
-    save(Acceptance(Identity((0, 0), (0, 0)), accepted, *stops), out / "robot.yaml")
+    save(Acceptance(robot, accepted, *stops), out / "robot.yaml")
     where = ["--interface", Cable.COMPUTER, "--domain", DOMAIN, "--out", out, "--session", "s"]
     where += ["--acceptance", out / "robot.yaml"]
     session = computer.python("-m", "collect", "run", plan, *where)
@@ -70,6 +74,17 @@ def test_a_robot_that_was_not_measured_is_refused(short_plan, computer, frames, 
     assert session.returncode == 2, output
     assert "this robot has no acceptance measurements" in output
     assert "HANGING" not in output
+
+
+def test_a_robot_whose_firmware_has_changed_is_refused(short_plan, computer, frames, tmp_path):
+    """What was measured holds for one firmware: nothing stiff is sent to another, and nothing is recorded."""
+    session = start_session(computer, short_plan, tmp_path, robot=Identity((0, 0), (1, 2)))
+    output, _ = session.communicate(timeout=60)
+    assert session.returncode == 2, output
+    assert "before the firmware changed" in output
+    kp = frames()["kp"]
+    assert not kp[(kp != SPORT_KP).any(axis=1)].any()
+    assert [path.name for path in tmp_path.glob("s.*")] == []
 
 
 def test_a_session_is_complete(short_plan, computer, frames, tmp_path):
