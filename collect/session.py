@@ -23,7 +23,9 @@ from collect.motion import NOT_STILL, OPERATOR, SIMULATOR, SPARE, Options
 from collect.plan import Plan, check
 from collect.preflight import check_computer, claim, confirm_hanging
 from collect.realtime import GUARD, realtime
+from collect.safety import refuse
 from collect.salvage import interrupted
+from collect.survey import Survey
 
 INCOMPLETE = 5
 """Exit code: the recording could not be sealed. Worse is `NOT_STILL`, also where the guard had to damp."""
@@ -77,15 +79,17 @@ def guarded(place: Place, work: Callable[[Heartbeat], int]) -> Ending:
 
 
 def _accepted(options: Options) -> Acceptance | None:
-    """What was measured on this robot; None for a virtual one or a simulator.
+    """What was measured on the robot that is expected; None for a virtual one or a simulator.
 
     Raises:
-        UserError: when it was not measured.
+        UserError: when it was not measured, as is known before the robot is asked who it is.
     """
     if options.place.interface == LOOPBACK or options.peer == SIMULATOR:
         return None
-    found = acceptance.load(options.acceptance)
-    for caution in acceptance.cautions(found):
+    found = acceptance.load(options.acceptance) if options.acceptance.exists() else None
+    identity = found.robot if found else None
+    refuse(Survey(accepted=found, identity=identity), str(options.acceptance), "identity")
+    for caution in acceptance.cautions(found) if found else ():
         say(caution)
     return found
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from collect.acceptance import Acceptance, Identity
 from collect.computer import Disk, Interface
 from collect.joints import LOWER, N_JOINTS, UPPER
 from collect.limits import MAX_LATE
@@ -39,6 +40,10 @@ class Survey:
 
     first_state: float = np.inf
     """How long the robot took to be heard [s]."""
+    identity: Identity | None = None
+    """Which robot it says it is."""
+    accepted: Acceptance | None = None
+    """What was measured on the robot that is expected."""
     release: Release | None = None
     trouble: str = ""
     """What the motion service did instead of answering."""

@@ -14,8 +14,10 @@ import numpy as np
 import pytest
 import refusing
 from conftest import ROOT
+from surveys import measured
 
 from collect import preflight, robot_verdicts, switcher
+from collect.acceptance import Identity
 from collect.joints import NAMES
 from collect.link import Place, free_domain
 from collect.safety import CHECKS
@@ -245,6 +247,24 @@ def test_a_simulator_may_be_incomplete(go2, tmp_path):
 def test_a_robot_that_is_called_a_simulator_is_refused(go2, refused, tmp_path):
     """`--peer simulator` asks nobody whether it hangs and leaves checks out: not what a robot is moved with."""
     refused(refusing.start(tmp_path, refusing.robot, go2.domain, True), "P5 simulator", "a motion service answers")
+
+
+@covers("P17 acceptance")
+@pytest.mark.parametrize(
+    ("version", "accepted", "words"),
+    [
+        (3, {}, "measured before the firmware changed: .* firmware 00000001-00000002; now it is .*00000001-00000003"),
+        (2, {"without": "HW-1"}, "not measured: HW-1 "),
+        (2, {"stops_within_l6": False}, "HW-8: damping stopped the calf later"),
+    ],
+)
+def test_a_robot_that_was_not_measured_is_refused(version, accepted, words, go2, refused, tmp_path):
+    """As soon as it has said who it is: its motion service goes on, and it hears nothing from us."""
+    go2.fault("select normal", "set version.0 1 60", f"set version.1 {version} 60")
+    known = measured(robot=Identity((0, 0), (1, 2)), **accepted)
+    child = refusing.start(tmp_path, refusing.robot, go2.domain, False, False, known)
+    refused(child, "P17 acceptance", words)
+    assert not len(go2.commands(child.began))
 
 
 @covers("P14 guard")

@@ -7,9 +7,10 @@ import time
 import numpy as np
 import pytest
 from namespaces import Cable, Namespace, ready
+from surveys import measured
 
 from collect import recording
-from collect.acceptance import REQUIRED, Acceptance, Identity, Measurement, save
+from collect.acceptance import Identity, save
 from collect.joints import LOWER, UPPER
 from collect.limits import DAMPING_KD
 from collect.virtual import wire
@@ -56,8 +57,7 @@ def frames(cable, robot, tmp_path):
 
 def start_session(computer: Namespace, plan, out, stops=((), ()), robot=ROBOT) -> subprocess.Popen[str]:
     """Begin one at our end, with the acceptance of a robot and an operator who says that it hangs."""
-    accepted = tuple(Measurement(code, what, "as expected", "", "2026-01-01") for code, what in REQUIRED.items())
-    save(Acceptance(robot, accepted, *stops), out / "robot.yaml")
+    save(measured(robot=robot).with_results([], *stops), out / "robot.yaml")
     where = ["--interface", Cable.COMPUTER, "--domain", DOMAIN, "--out", out, "--session", "s"]
     where += ["--acceptance", out / "robot.yaml"]
     session = computer.python("-m", "collect", "run", plan, *where)
@@ -72,18 +72,17 @@ def test_a_robot_that_was_not_measured_is_refused(short_plan, computer, frames, 
     session = computer.python("-m", "collect", "run", short_plan, *where, "--acceptance", tmp_path / "absent.yaml")
     output, _ = session.communicate(timeout=60)
     assert session.returncode == 2, output
-    assert "this robot has no acceptance measurements" in output
+    assert "P17 this robot has no acceptance measurements" in output
     assert "HANGING" not in output
 
 
 def test_a_robot_whose_firmware_has_changed_is_refused(short_plan, computer, frames, tmp_path):
-    """What was measured holds for one firmware: nothing stiff is sent to another, and nothing is recorded."""
+    """What was measured holds for one firmware: nothing at all is sent to another, and nothing recorded."""
     session = start_session(computer, short_plan, tmp_path, robot=Identity((0, 0), (1, 2)))
     output, _ = session.communicate(timeout=60)
     assert session.returncode == 2, output
-    assert "before the firmware changed" in output
-    kp = frames()["kp"]
-    assert not kp[(kp != SPORT_KP).any(axis=1)].any()
+    assert "P17 measured before the firmware changed" in output
+    assert (frames()["kp"] == SPORT_KP).all()  # its own motion program goes on
     assert [path.name for path in tmp_path.glob("s.*")] == []
 
 
