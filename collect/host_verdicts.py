@@ -99,7 +99,7 @@ def guard(s: Survey) -> str | None:
 
 
 def hanging(s: Survey) -> str | None:
-    """The operator says that the robot hangs; a virtual one on loopback and a simulator need no operator."""
-    if s.interface == LOOPBACK or s.simulator or s.answer == HANGING:
+    """The operator says that the robot hangs; where no real one can be, nobody need say so."""
+    if s.virtual or s.answer == HANGING:
         return None
     return "nobody confirmed that the robot hangs"

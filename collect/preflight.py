@@ -25,7 +25,7 @@ from collect.errors import UserError
 from collect.host_verdicts import HANGING
 from collect.joints import LOWER, N_JOINTS, UPPER
 from collect.limits import MAX_LATE
-from collect.link import LOOPBACK, LOWCMD, LOWSTATE, OTHERS_COMMANDS_QOS, Inbox, Link, Place
+from collect.link import LOWCMD, LOWSTATE, OTHERS_COMMANDS_QOS, Inbox, Link, Place
 from collect.messages import SERVO, LowCmd, LowState, crc32
 from collect.plan import RATE
 from collect.robot_verdicts import FIRST_STATE, RATE_RANGE, frozen
@@ -104,21 +104,21 @@ def claim(place: Place) -> Iterator[None]:
         yield
 
 
-def confirm_hanging(interface: str, *, simulator: bool) -> None:
-    """Have the operator say that the robot hangs (P10); the virtual Go2 on loopback needs no operator.
+def confirm_hanging(place: Place) -> None:
+    """Have the operator say that the robot hangs (P10); where no real one can be, nobody is asked.
 
     Raises:
         UserError: when the answer is anything else.
     """
     answer = ""
-    if not (interface == LOOPBACK or simulator):
+    if not place.virtual:
         sys.stderr.write(
             "The robot must hang with all legs free, and a hand must be on the power switch: if this computer or the\n"
             f"cable dies, the robot may hold its last command. Type {HANGING} to release its motion service and move: "
         )
         sys.stderr.flush()
         answer = sys.stdin.readline().strip() if sys.stdin else ""  # None where standard input is closed
-    refuse(Survey(interface=interface, simulator=simulator, answer=answer), "standard input", "operator")
+    refuse(Survey(virtual=place.virtual, answer=answer), "standard input", "operator")
 
 
 def preflight(

@@ -78,7 +78,8 @@ CHECKS: tuple[Check, ...] = (
           reaction="note"),
     Check("P16", "date", "computer", "this computer's clock is not synchronised", "", host.clock_of_ours,
           "the date in the recording may be wrong, its times are not", reaction="note"),
-    Check("P10", "operator", "operator", f"the operator does not type {host.HANGING}", "", host.hanging,
+    Check("P10", "operator", "operator", f"the operator does not type {host.HANGING}; nobody is asked on lo in a "
+          "domain other than 0, where no robot can be", "", host.hanging,
           f"hang it, then type {host.HANGING}"),
     Check("P2", "contact", "contact", f"no rt/lowstate within {robot.FIRST_STATE:.0f} s", "", robot.first_state,
           "is the robot on and the cable in? `ping 192.168.123.161`; check --interface, --domain and the firewall; "

@@ -17,7 +17,7 @@ from collect.errors import UserError
 from collect.guard import Ending, Guard
 from collect.heartbeat import Heartbeat
 from collect.journal import SUFFIX
-from collect.link import LOOPBACK, Link, Place
+from collect.link import Link, Place
 from collect.live import say
 from collect.motion import NOT_STILL, OPERATOR, SIMULATOR, SPARE, Options
 from collect.plan import Plan, check
@@ -51,7 +51,7 @@ def run(plan: Plan, options: Options) -> int:
         say(str(left))
     accepted = _accepted(options)
     with claim(options.place):
-        confirm_hanging(options.place.interface, simulator=simulator)
+        confirm_hanging(options.place)
         move = partial(motion.move, plan, options, target, accepted=accepted)
         ending = guarded(options.place, move)
     return _end(ending, target.with_suffix(SUFFIX))
@@ -84,7 +84,7 @@ def _accepted(options: Options) -> Acceptance | None:
     Raises:
         UserError: when it was not measured, as is known before the robot is asked who it is.
     """
-    if options.place.interface == LOOPBACK or options.peer == SIMULATOR:
+    if options.place.virtual or options.peer == SIMULATOR:
         return None
     found = acceptance.load(options.acceptance) if options.acceptance.exists() else None
     identity = found.robot if found else None

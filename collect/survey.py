@@ -35,6 +35,8 @@ class Survey:
     synchronised: bool = False
     """Whether this computer's clock is kept right."""
 
+    virtual: bool = False
+    """No real robot can be there."""
     answer: str = ""
     """What the operator typed."""
 

@@ -137,9 +137,9 @@ def hold(domain: int, seconds: float) -> None:
         os._exit(0)
 
 
-def operator(interface: str) -> str:
+def operator(place: Place) -> str:
     """The operator's confirmation."""
-    preflight.confirm_hanging(interface, simulator=False)
+    preflight.confirm_hanging(place)
     return "confirmed"
 
 

@@ -368,14 +368,20 @@ class TestSingleInstance:
 @covers("P10 operator")
 @pytest.mark.parametrize("typed", ["yes\n", "hanging\n", "", None], ids=["yes", "lower case", "end", "closed"])
 def test_the_operator_must_say_that_it_hangs(typed, refused, tmp_path):
-    child = refusing.start(tmp_path, refusing.operator, "eth0", typed=typed)
+    child = refusing.start(tmp_path, refusing.operator, Place("eth0", 0), typed=typed)
     refused(child, "P10 operator", "nobody confirmed that the robot hangs")
 
 
 def test_who_says_so_may_go_on(tmp_path):
-    """And on loopback there is nobody to ask."""
-    assert refusing.start(tmp_path, refusing.operator, "eth0", typed="HANGING\n").wait() == 0
-    assert refusing.start(tmp_path, refusing.operator, "lo", typed=None).wait() == 0
+    """And where no robot can be there is nobody to ask."""
+    assert refusing.start(tmp_path, refusing.operator, Place("eth0", 0), typed="HANGING\n").wait() == 0
+    assert refusing.start(tmp_path, refusing.operator, Place("lo", 1), typed=None).wait() == 0
+
+
+@pytest.mark.parametrize("place", [Place("lo", 0), Place("eth0", 1)], ids=str)
+def test_a_place_where_a_robot_can_be_is_no_virtual_one(place, refused, tmp_path):
+    """Its own programs are heard on its own computer's loopback, in domain 0; a network may lead anywhere."""
+    refused(refusing.start(tmp_path, refusing.operator, place, typed=None), "P10 operator", "nobody confirmed")
 
 
 class TestComputer:

@@ -84,7 +84,7 @@ FAULTS = {
         changed(versions=healthy().versions | {"h5py": "absent"}),
     ],
     "P16 date": [changed(synchronised=False)],
-    "P10 operator": [changed(answer="hanging"), changed(answer="")],
+    "P10 operator": [changed(answer="hanging"), changed(answer=""), changed(answer="", simulator=True)],
     "P2 contact": [changed(first_state=3.1), changed(first_state=np.nan)],
     "P17 acceptance": [
         changed(accepted=None),

@@ -6,11 +6,11 @@ import time
 
 import numpy as np
 import pytest
-from namespaces import Cable, Namespace, ready
+from namespaces import Cable, Namespace, begin, ready
 from surveys import measured
 
 from collect import recording
-from collect.acceptance import Identity, save
+from collect.acceptance import Identity
 from collect.joints import LOWER, UPPER
 from collect.limits import DAMPING_KD
 from collect.virtual import wire
@@ -57,13 +57,7 @@ def frames(cable, robot, tmp_path):
 
 def start_session(computer: Namespace, plan, out, stops=((), ()), robot=ROBOT) -> subprocess.Popen[str]:
     """Begin one at our end, with the acceptance of a robot and an operator who says that it hangs."""
-    save(measured(robot=robot).with_results([], *stops), out / "robot.yaml")
-    where = ["--interface", Cable.COMPUTER, "--domain", DOMAIN, "--out", out, "--session", "s"]
-    where += ["--acceptance", out / "robot.yaml"]
-    session = computer.python("-m", "collect", "run", plan, *where)
-    session.stdin.write("HANGING\n")
-    session.stdin.flush()
-    return session
+    return begin(computer, plan, out, Cable.COMPUTER, DOMAIN, measured(robot=robot).with_results([], *stops))
 
 
 def test_a_robot_that_was_not_measured_is_refused(short_plan, computer, frames, tmp_path):
@@ -84,6 +78,15 @@ def test_a_robot_whose_firmware_has_changed_is_refused(short_plan, computer, fra
     assert "P17 measured before the firmware changed" in output
     assert (frames()["kp"] == SPORT_KP).all()  # its own motion program goes on
     assert [path.name for path in tmp_path.glob("s.*")] == []
+
+
+def test_a_simulator_on_a_network_must_hang_too(short_plan, computer, cable, tmp_path):
+    """Somebody may have called a robot so: whoever it is, the operator is asked."""
+    where = ["--interface", cable.COMPUTER, "--domain", DOMAIN, "--out", tmp_path, "--session", "s"]
+    session = computer.python("-m", "collect", "run", short_plan, *where, "--peer", "simulator")
+    output, _ = session.communicate("no\n", timeout=60)
+    assert session.returncode == 2, output
+    assert "P10 nobody confirmed that the robot hangs" in output
 
 
 def test_a_session_is_complete(short_plan, computer, frames, tmp_path):
