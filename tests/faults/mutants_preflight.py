@@ -37,6 +37,7 @@ MUTANTS = (
     ("P13", _TABLE, "host.sync,", f"{_NEVER},", f"{_HOST}::test_a_disk_that_is_too_slow"),
     ("P11", "collect/plan.py", "    if excesses:\n", "    if False:\n", "tests/test_plan.py -k predicted_excess"),
     ("P12", "collect/config.py", "    if mistakes:\n", "    if False:\n", "tests/test_config.py -k mistake"),
+    ("P12", "collect/config.py", "        _partly(", "        0 and _partly(", "tests/test_config.py -k judged"),
     ("P14", _TABLE, "host.guard,", f"{_NEVER},", f"{_FILE}::test_without_its_guard_control_refuses"),
     ("P15", _TABLE, "robot.late,", f"{_NEVER},", f"{_FILE}::test_a_loop_that_is_held_up_is_refused"),
     ("P16", _TABLE, "host.aborting,", f"{_NEVER},", f"{_HOST}::test_versions_that_abort"),
