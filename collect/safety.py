@@ -76,6 +76,8 @@ CHECKS: tuple[Check, ...] = (
           _PYTHON),
     Check("P16", "tested versions", "computer", "versions that were not tested together", "", host.untested, _PYTHON,
           reaction="note"),
+    Check("P16", "Python", "computer", "another Python than the tested one", "", host.python,
+          "look here first if anything is odd", reaction="note"),
     Check("P16", "date", "computer", "this computer's clock is not synchronised", "", host.clock_of_ours,
           "the date in the recording may be wrong, its times are not", reaction="note"),
     Check("P10", "operator", "operator", f"the operator does not type {host.HANGING}; nobody is asked on lo in a "

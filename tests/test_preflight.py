@@ -16,7 +16,7 @@ import refusing
 from conftest import ROOT
 from surveys import measured
 
-from collect import preflight, robot_verdicts, switcher
+from collect import handshake, preflight, robot_verdicts, switcher
 from collect.acceptance import Identity
 from collect.joints import NAMES
 from collect.link import Place, free_domain
@@ -219,10 +219,12 @@ def test_a_healthy_robot_is_found_ready(go2, tmp_path, record_property):
 
 
 def test_no_way_through_the_preflight_takes_longer_than_promised():
-    """The robot heard at the last moment, its service slow, its program released at the last try, two looks at all."""
+    """Guard and robot heard at the last moment, its service slow, its program released at the last try, two looks each,
+    and the guard's damping seen at the last moment."""
     service = switcher.CALL_TIMEOUT + switcher.RELEASES * (switcher.PATIENCE + 0.1)
     looks = 2 * (preflight.LISTEN + preflight.DAMPED)
-    assert robot_verdicts.FIRST_STATE + service + looks < 15.0
+    guard = 2 * (handshake.GUARD_ANSWERS + 0.05)
+    assert robot_verdicts.FIRST_STATE + service + looks + guard < 15.0
     assert preflight.LISTEN > robot_verdicts.FREEZE
     assert preflight.DAMPED > robot_verdicts.SETTLED
 
@@ -501,14 +503,15 @@ look("<r>")
         child = refusing.start(tmp_path, refusing.this_computer, "lo", tmp_path / "s.h5", 1000, versions)
         refused(child, "P16 aborting versions", "cyclonedds 0.10.2 with python 3.12.4 is known to abort")
 
-    @covers("P16 tested versions", "P16 date")
+    @covers("P16 tested versions", "P16 Python", "P16 date")
     def test_what_is_worth_a_note(self, tmp_path):
         """Versions that nobody tried, a clock that nobody sets; both are told and do not refuse."""
-        versions = {"h5py": "9.0.0", "python": "3.11.99"}
+        versions = {"h5py": "9.0.0", "python": "3.12.4"}
         child = refusing.start(tmp_path, refusing.this_computer, "lo", tmp_path / "s.h5", 1000, versions, False)
         assert child.wait() == 0, child.text
-        odd, date = child.found
-        assert odd.startswith("note P16: not the versions that were tested: h5py 9.0.0 (3.16.0); ")
+        odd, python, date = child.found
+        assert odd.startswith("note P16: not the versions that were tested: h5py 9.0.0 (tested: 3.16.0); ")
+        assert python == "note P16: python 3.12.4 (tested: 3.11); look here first if anything is odd"
         assert date.startswith("note P16: this computer's clock is not synchronised; ")
 
     def test_this_one_is_ready(self, tmp_path):

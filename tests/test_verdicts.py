@@ -83,6 +83,10 @@ FAULTS = {
         changed(versions=healthy().versions | {"cyclonedds": "0.10.20"}),
         changed(versions=healthy().versions | {"h5py": "absent"}),
     ],
+    "P16 Python": [
+        changed(versions=healthy().versions | {"python": "3.12.4"}),
+        changed(versions=healthy().versions | {"python": "3.1"}),
+    ],
     "P16 date": [changed(synchronised=False)],
     "P10 operator": [changed(answer="hanging"), changed(answer=""), changed(answer="", simulator=True)],
     "P2 contact": [changed(first_state=3.1), changed(first_state=np.nan)],

@@ -42,6 +42,7 @@ MUTANTS = (
     ("P15", _TABLE, "robot.late,", f"{_NEVER},", f"{_FILE}::test_a_loop_that_is_held_up_is_refused"),
     ("P16", _TABLE, "host.aborting,", f"{_NEVER},", f"{_HOST}::test_versions_that_abort"),
     ("P16", _TABLE, "host.untested,", f"{_NEVER},", f"{_HOST}::test_what_is_worth_a_note"),
+    ("P16", _TABLE, "host.python,", f"{_NEVER},", f"{_HOST}::test_what_is_worth_a_note"),
     ("P16", _TABLE, "host.clock_of_ours,", f"{_NEVER},", f"{_HOST}::test_what_is_worth_a_note"),
 )  # fmt: skip
 """Promise, file, its text, what replaces it, test."""
