@@ -46,7 +46,7 @@ def run(options: Options) -> int:
         Operator().tell(note)
     told, tell = os.pipe()
     with claim(options.place):
-        confirm_hanging(options.place.interface, simulator=False)
+        confirm_hanging(options.place)
         ending = session.guarded(options.place, lambda page: _visit(options, page, tell))
     os.close(tell)
     planned = os.read(told, 16) == _KILL

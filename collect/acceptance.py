@@ -127,8 +127,6 @@ def load(path: Path) -> Acceptance:
     Raises:
         UserError: when it is missing or not what `save` writes.
     """
-    if not path.is_file():
-        raise UserError("this robot has no acceptance measurements", where=str(path), fix=_HOW)
     return config.load(path, Acceptance)
 
 
@@ -150,27 +148,27 @@ def save(acceptance: Acceptance, path: Path) -> None:
         raise UserError(f"cannot write it: {error.strerror}", where=str(path), fix="choose another --out") from error
 
 
-def demand(acceptance: Acceptance, robot: Identity, where: str) -> None:
-    """Refuse to move a robot whose acceptance is another's, of another firmware, or incomplete.
+def objection(acceptance: Acceptance, robot: Identity) -> str | None:
+    """Why a robot may not be moved on what was measured: another's, another firmware's, incomplete, or bad.
 
     Args:
         acceptance: as loaded.
         robot: what the robot says it is.
-        where: for the message, the file's path.
 
-    Raises:
-        UserError: with the first reason.
+    Returns:
+        The first reason, None when there is none.
     """
     if acceptance.robot.sn != robot.sn:
-        raise UserError(f"measured on another robot: {acceptance.robot}; this is {robot}", where=where, fix=_HOW)
+        return f"measured on another robot: {acceptance.robot}; this is {robot}"
     if acceptance.robot.version != robot.version:
-        raise UserError(
-            f"measured before the firmware changed: {acceptance.robot}; now it is {robot}", where=where, fix=_HOW
-        )
+        return f"measured before the firmware changed: {acceptance.robot}; now it is {robot}"
     if absent := [f"{code} ({what})" for code, what in REQUIRED.items() if code not in acceptance.codes]:
-        raise UserError(f"not measured: {', '.join(absent)}", where=where, fix=_HOW)
+        return f"not measured: {', '.join(absent)}"
     if acceptance.value("control_killed") == GUARD_FAILED:
-        raise UserError(f"HW-2: {GUARD_FAILED}", where=where, fix="find out why, then measure it --again --only HW-2")
+        return f"HW-2: {GUARD_FAILED}"
+    if acceptance.value("stops_within_l6") is False:
+        return "HW-8: damping stopped the calf later than check L6 counts on"
+    return None
 
 
 def cautions(acceptance: Acceptance) -> list[str]:
@@ -188,6 +186,3 @@ def cautions(acceptance: Acceptance) -> list[str]:
     if not acceptance.robot.told:
         said.append("This robot does not tell its serial number: make sure that robot.yaml is its own.")
     return said
-
-
-_HOW = "python -m collect accept --interface … --out robot.yaml, supervised, once per firmware"

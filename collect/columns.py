@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from math import pi
 
+from collect.config import require
 from collect.joints import N_JOINTS, NAMES
 
 WIDE = ("q", "q_target", "dq", "tau_est", "dq_target", "tau_ff", "kp", "kd")
@@ -45,20 +47,25 @@ class Columns:
     """Whether angles and velocities are in degrees."""
 
     def __post_init__(self) -> None:
-        if sorted(self.joints) != sorted(NAMES):
-            raise ValueError(f"joints must be the twelve names {', '.join(NAMES)} in the file's order")
-        if not self.second > 0.0:
-            raise ValueError("second must be above 0")
-        for name in WIDE:
-            given = getattr(self, name)
-            if isinstance(given, str) and not ("{joint}" in given or "{index}" in given):
-                raise ValueError(f"{name} is one name for twelve joints: put {{joint}} or {{index}} into it")
-            if not isinstance(given, str) and len(given) not in (0, N_JOINTS):
-                raise ValueError(f"{name} has {len(given)} names, not twelve")
+        require(
+            lambda: (
+                sorted(self.joints) == sorted(NAMES)
+                or f"joints must be the twelve names {', '.join(NAMES)} in the file's order"
+            ),
+            lambda: self.second > 0.0 or "second must be above 0",
+            *(partial(self._wide, name) for name in WIDE),
+        )
         theirs = [their for their, _ in self.pairs()]
         twice = next((name for name in theirs if theirs.count(name) > 1), None)
         if twice is not None:
             raise ValueError(f"column {twice!r} is given twice")
+
+    def _wide(self, name: str) -> bool | str:
+        given = getattr(self, name)
+        if not isinstance(given, str):
+            return len(given) in (0, N_JOINTS) or f"{name} has {len(given)} names, not twelve"
+        one_each = "{joint}" in given or "{index}" in given
+        return one_each or f"{name} is one name for twelve joints: put {{joint}} or {{index}} into it"
 
     def pairs(self) -> Iterator[tuple[str, str]]:
         """Their name of every column that is wanted, and ours, as `q_0` in SDK order."""

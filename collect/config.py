@@ -8,6 +8,8 @@ import math
 import re
 import types
 import typing
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, cast
 
@@ -23,6 +25,28 @@ _MAX_DEPTH = 10
 """Sections and lists within each other; ours need four."""
 _Mistakes = list[tuple[str, str]]
 """Key and what is wrong with it."""
+
+
+class _UnknownError(Exception):
+    """A rule needs a value that the file does not give, or gives wrongly."""
+
+
+def require(*rules: Callable[[], bool | str]) -> None:
+    """What a configuration's `__post_init__` holds its values to.
+
+    Args:
+        rules: functions without arguments; each says True, or in words what is wrong. Of a file with a wrong value
+            the rules that need that value are left out, and all others are heard.
+
+    Raises:
+        ValueError: with what all of them say.
+    """
+    said: list[bool | str] = []
+    for rule in rules:
+        with suppress(_UnknownError):
+            said.append(rule())
+    if wrong := [words for words in said if isinstance(words, str)]:
+        raise ValueError("; ".join(wrong))
 
 
 class _Loader(yaml.SafeLoader):
@@ -61,8 +85,8 @@ def load(path: Path, cls: type[T]) -> T:
 
     Understands nested dataclasses, tuples, `Literal`, unions with None or of several types, and plain
     bool, int, float and str. A bool is not a number, an int is a float where one is wanted, no number may
-    be infinite or NaN. A `ValueError` from a `__post_init__` is a mistake in that section, looked for once all
-    its values have their types.
+    be infinite or NaN. A `ValueError` from a `__post_init__` is a mistake in that section; where it calls
+    `require`, values that have their types are held to their rules whatever is wrong beside them.
 
     Args:
         path: the file.
@@ -191,14 +215,42 @@ def _dataclass(value: Any, cls: Any, key: str, mistakes: _Mistakes) -> Any:
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         if required and name not in value:
             mistakes.append((key, f"{prefix}{name} is missing"))
-    given = {name: _value(value[name], hints[name], f"{prefix}{name}", mistakes) for name in fields if name in value}
-    if len(mistakes) > before:
-        return None
+    misspelt = len(mistakes) > before
+    given = {}
+    for name in (name for name in fields if name in value):
+        told = len(mistakes)
+        made = _value(value[name], hints[name], f"{prefix}{name}", mistakes)
+        if len(mistakes) == told:
+            given[name] = made
     try:
-        return cls(**given)
+        if len(mistakes) == before:
+            return cls(**given)
+        _partly(cls, given, {name for name in fields if name not in given and (name in value or misspelt)})
     except ValueError as error:
         mistakes.append((key, f"{key}: {error}" if key else str(error)))
-        return None
+    return None
+
+
+def _partly(cls: Any, given: dict[str, Any], unknown: set[str]) -> None:
+    """Hold what is known of a section to its rules: those that need what is unknown are left out.
+
+    Raises:
+        ValueError: as its `__post_init__`.
+    """
+
+    def look(self: Any, name: str) -> Any:
+        if name in unknown:
+            raise _UnknownError(name)
+        return object.__getattribute__(self, name)
+
+    section: Any = object.__new__(type(cls.__name__, (cls,), {"__getattribute__": look}))
+    for field in dataclasses.fields(cls):
+        if field.name in given:
+            object.__setattr__(section, field.name, given[field.name])
+        elif field.name not in unknown and field.default_factory is not dataclasses.MISSING:
+            object.__setattr__(section, field.name, field.default_factory())
+    with suppress(_UnknownError):
+        getattr(section, "__post_init__", lambda: None)()
 
 
 def _scalar(value: Any, kind: Any, key: str, mistakes: _Mistakes) -> Any:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from collect.config import require
 from collect.joints import INERTIA, N_JOINTS, SPEED, TORQUE, spread
 
 FADE = 0.5
@@ -60,25 +60,29 @@ class Segment:
     """How frequency grows with time."""
 
     def __post_init__(self) -> None:
-        if mistakes := [*self._mistakes()]:
-            raise ValueError("; ".join(mistakes))
-
-    def _mistakes(self) -> Iterator[str]:
-        if not 0 < len(self.name.encode()) <= 64:
-            yield f"name has {len(self.name.encode())} bytes, 1 to 64 allowed"
-        for name in ("kp", "kd", "amplitude", "f1"):
-            if len(getattr(self, name)) not in (1, 3, N_JOINTS):
-                yield f"{name} takes 1, 3 or 12 values, got {len(getattr(self, name))}"
-        yield from _outside("duration", (self.duration,), 2.0 * FADE, MAX_DURATION, "s")
-        yield from _outside("kd", self.kd, MIN_KD, MAX_KD, "Nm·s/rad")
-        if min(self.amplitude, default=0.0) < 0.0:
-            yield f"amplitude must not be negative, got {min(self.amplitude):g}"
-        if not all(0.0 < kp <= MAX_KP for kp in self.kp):
-            yield f"kp must be above 0 and at most {MAX_KP:g} Nm/rad"
-        if self.kind != "hold" and not 0.0 < self.f0 < min(self.f1, default=0.0) / 2.0:
-            yield f"a sweep needs 0 < f0 < f1 / 2, got f0 = {self.f0:g} Hz, f1 = {min(self.f1, default=0.0):g} Hz"
-        if not max(self.f1, default=0.0) <= MAX_FREQUENCY:
-            yield f"f1 must be at most {MAX_FREQUENCY:g} Hz, got {max(self.f1):g}"
+        require(
+            lambda: 0 < len(self.name.encode()) <= 64 or f"name has {len(self.name.encode())} bytes, 1 to 64 allowed",
+            lambda: _counted("kp", self.kp),
+            lambda: _counted("kd", self.kd),
+            lambda: _counted("amplitude", self.amplitude),
+            lambda: _counted("f1", self.f1),
+            lambda: _within("duration", (self.duration,), 2.0 * FADE, MAX_DURATION, "s"),
+            lambda: _within("kd", self.kd, MIN_KD, MAX_KD, "Nm·s/rad"),
+            lambda: (
+                min(self.amplitude, default=0.0) >= 0.0
+                or f"amplitude must not be negative, got {min(self.amplitude):g}"
+            ),
+            lambda: all(0.0 < kp <= MAX_KP for kp in self.kp) or f"kp must be above 0 and at most {MAX_KP:g} Nm/rad",
+            lambda: (
+                self.kind == "hold"
+                or 0.0 < self.f0 < min(self.f1, default=0.0) / 2.0
+                or f"a sweep needs 0 < f0 < f1 / 2, got f0 = {self.f0:g} Hz, f1 = {min(self.f1, default=0.0):g} Hz"
+            ),
+            lambda: (
+                max(self.f1, default=0.0) <= MAX_FREQUENCY
+                or f"f1 must be at most {MAX_FREQUENCY:g} Hz, got {max(self.f1):g}"
+            ),
+        )
 
     def targets(self, rate: float) -> NDArray[np.float64]:
         """Offsets of the position targets from the centre, shape (duration · rate, 12) [rad]."""
@@ -105,11 +109,13 @@ class Segment:
         return amplitude * np.sin(phase + np.pi / 2.0 * leg + np.pi / 4.0 * place) * swell(t, self.duration)
 
 
-def _outside(name: str, values: tuple[float, ...], low: float, high: float, unit: str) -> Iterator[str]:
-    """The first of the values that is out of bounds, in words."""
-    wrong = [value for value in values if not low <= value <= high]
-    if wrong:
-        yield f"{name} must be {low:g} to {high:g} {unit}, got {wrong[0]:g}"
+def _counted(name: str, values: tuple[float, ...]) -> bool | str:
+    return len(values) in (1, 3, N_JOINTS) or f"{name} takes 1, 3 or 12 values, got {len(values)}"
+
+
+def _within(name: str, values: tuple[float, ...], low: float, high: float, unit: str) -> bool | str:
+    wrong = next((value for value in values if not low <= value <= high), None)
+    return wrong is None or f"{name} must be {low:g} to {high:g} {unit}, got {wrong:g}"
 
 
 def sweep(

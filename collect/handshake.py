@@ -11,8 +11,8 @@ from collect.messages import LowCmd
 from collect.safety import refuse
 from collect.survey import Survey
 
-GUARD_ANSWERS = 3.0
-"""How long the guard may take to be heard [s]."""
+GUARD_ANSWERS = 1.0
+"""How long the guard may take to start, and its damping to be seen [s]."""
 
 
 def hear_guard(link: Link, page: Heartbeat, where: str) -> Inbox:

@@ -79,13 +79,21 @@ def aborting(s: Survey) -> str | None:
 
 
 def untested(s: Survey) -> str | None:
-    """The versions are those that were tested."""
-    odd = [
-        f"{name} {s.versions.get(name, 'unknown')} ({' or '.join(versions)})"
-        for name, versions in TESTED.items()
-        if not any(f"{s.versions.get(name)}.".startswith(f"{version}.") for version in versions)
-    ]
+    """The packages' versions are those that were tested."""
+    odd = [words for name in TESTED if name != "python" and (words := _odd(s, name))]
     return f"not the versions that were tested: {', '.join(odd)}" if odd else None
+
+
+def python(s: Survey) -> str | None:
+    """Python is the one that was tested; 3.12 and 3.13 are offered, for all packages are there for them."""
+    return _odd(s, "python")
+
+
+def _odd(s: Survey, name: str) -> str | None:
+    tested, found = TESTED[name], s.versions.get(name, "unknown")
+    if any(f"{found}.".startswith(f"{version}.") for version in tested):
+        return None
+    return f"{name} {found} (tested: {' or '.join(tested)})"
 
 
 def clock_of_ours(s: Survey) -> str | None:
@@ -99,7 +107,7 @@ def guard(s: Survey) -> str | None:
 
 
 def hanging(s: Survey) -> str | None:
-    """The operator says that the robot hangs; a virtual one on loopback and a simulator need no operator."""
-    if s.interface == LOOPBACK or s.simulator or s.answer == HANGING:
+    """The operator says that the robot hangs; where no real one can be, nobody need say so."""
+    if s.virtual or s.answer == HANGING:
         return None
     return "nobody confirmed that the robot hangs"

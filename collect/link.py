@@ -55,6 +55,11 @@ class Place:
         """With a domain for who names none: 0, the robot's, on a network; 1, where simulators live, on loopback."""
         return cls(interface, domain if domain is not None else 1 if interface == LOOPBACK else 0)
 
+    @property
+    def virtual(self) -> bool:
+        """Whether no robot can be there: a Go2's programs speak in domain 0, on its own computer on loopback too."""
+        return self.interface == LOOPBACK and self.domain != 0
+
     def __str__(self) -> str:
         return f"interface {self.interface}, domain {self.domain}"
 

@@ -29,8 +29,9 @@ RUNAWAY = 0.35
 """A calf that moves further than this while nothing is sent is damped [rad]."""
 OBEYED = 0.2
 """Share of a change of target that counts as obeyed [1]."""
-STEPS = (0.3, 0.45, 0.6)
-"""Jumps of the target from which stops are measured; at kp 10 they give 1 to 4 rad/s [rad]."""
+SWINGS = ((DAMPING_KD, 0.3), (DAMPING_KD, 0.45), (DAMPING_KD, 0.6), (3.0, 0.6), (8.0, 0.6))
+"""Stops that are measured: the damping, and the jump of the target before it; at kp 10 they give 1 to 4 rad/s. What
+sessions stop with from three speeds, what is weaker and stronger from the highest [Nm·s/rad], [rad]."""
 HAND_KD = 1.0
 """Damping against which a leg is moved by hand [Nm·s/rad]."""
 MOVED = 0.8
@@ -102,24 +103,25 @@ def mode_zero(stand: Stand) -> Results:
 
 
 def stops(stand: Stand) -> Results:
-    """HW-8: how far the calf travels after damping at kd 5 began, from three speeds."""
+    """HW-8: how far the calf travels once it is damped, and whether at kd 5 that is what check L6 counts on."""
     found: Results = []
     held = True
-    for number, step in enumerate(STEPS, 1):
+    for number, (kd, step) in enumerate(SWINGS, 1):
         with stand.armed(without=("L8",)):
             stand.bring(CALF, MIDDLE - step / 2)
             stand.run(100)
             stand.frame.q[CALF] += step
             peak = _Peak()
             stand.run(200, until=peak.passed)
-            stand.frame.kp[CALF], stand.frame.kd[CALF] = 0.0, DAMPING_KD
+            stand.frame.kp[CALF], stand.frame.kd[CALF] = 0.0, kd
             rows = stand.run(250)
         speed = float(rows[0]["dq"][CALF])
         still = np.flatnonzero(np.abs(rows["dq"][:, CALF]) < STILL_SPEED)
         last = rows[still[0] if len(still) else -1]
         travel = float(abs(last["q"][CALF] - rows[0]["q"][CALF]))
-        held = held and travel <= STOP_TIME * abs(speed) + STOP_MARGIN
+        held = held and (kd != DAMPING_KD or travel <= STOP_TIME * abs(speed) + STOP_MARGIN)
         found += [
+            (f"stop_{number}_kd", kd, "Nm·s/rad"),
             (f"stop_{number}_speed", round(speed, 3), "rad/s"),
             (f"stop_{number}_travel", round(travel, 4), "rad"),
             (f"stop_{number}_time", round(float(last["time"] - rows[0]["time"]), 4), "s"),

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from collect import damping, recording, sealing
-from collect.acceptance import Acceptance, demand
+from collect.acceptance import Acceptance
 from collect.control import Control
 from collect.errors import UserError
 from collect.handshake import hear_guard, hear_guard_damp
@@ -86,9 +86,7 @@ def move(plan: Plan, options: Options, target: Path, page: Heartbeat, *, accepte
         simulator = options.peer == SIMULATOR
         stops = accepted.range() if accepted is not None else None
         late = options.accept_jitter
-        robot = preflight(link, str(options.place), simulator=simulator, stops=stops, max_late=late)
-        if accepted is not None:
-            demand(accepted, robot.identity, str(options.acceptance))
+        robot = preflight(link, str(options.place), simulator=simulator, accepted=accepted, max_late=late)
         _introduce(robot)
         hear_guard_damp(link, others, page, str(options.place))
         program = compose(plan, robot.q)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from collect import config as config_file
 from collect.channels import SEGMENT, empty_segments
+from collect.config import require
 from collect.errors import UserError
 from collect.excitation import MAX_DURATION, MAX_KD, MAX_KP, MIN_KD, Segment
 from collect.joints import HANG, LOWER, N_JOINTS, NAMES, TORQUE, UPPER, spread
@@ -50,24 +51,31 @@ class PlanConfig:
     """Pause at the centre before, between and after segments; gains change there [s]."""
 
     def __post_init__(self) -> None:
-        if mistakes := [*self._mistakes()]:
-            raise ValueError("; ".join(mistakes))
+        require(
+            lambda: (  # a time is added to name the recording
+                re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,47}", self.name) is not None
+                or f"name must be 1 to 48 of a-z 0-9 _ - and begin with a letter or digit, got {self.name[:60]!r}"
+            ),
+            lambda: (
+                len(self.posture) in (1, 3, N_JOINTS) or f"posture takes 1, 3 or 12 values, got {len(self.posture)}"
+            ),
+            lambda: 0.1 <= self.rest <= 10.0 or f"rest must be 0.1 to 10 s, got {self.rest:g}",
+            lambda: (
+                self._duration <= MAX_DURATION
+                or f"the session lasts {self._duration:.4g} s, the limit is {MAX_DURATION:.0f} s"
+            ),
+            lambda: len(self.segments) > 0 or "segments is empty: a plan needs at least one",
+            lambda: len({one.name for one in self.segments}) == len(self.segments) or "segment names must differ",
+            lambda: "; ".join(self._unlike()) or True,
+        )
 
-    def _mistakes(self) -> Iterator[str]:
-        if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,47}", self.name):  # a time is added to name the recording
-            yield f"name must be 1 to 48 of a-z 0-9 _ - and begin with a letter or digit, got {self.name[:60]!r}"
-        if len(self.posture) not in (1, 3, N_JOINTS):
-            yield f"posture takes 1, 3 or 12 values, got {len(self.posture)}"
-        if not 0.1 <= self.rest <= 10.0:
-            yield f"rest must be 0.1 to 10 s, got {self.rest:g}"
-        duration = sum(segment.duration + self.rest for segment in self.segments) + self.rest
-        if not duration <= MAX_DURATION:
-            yield f"the session lasts {duration:.4g} s, the limit is {MAX_DURATION:.0f} s"
-        if not self.segments:
-            yield "segments is empty: a plan needs at least one"
+    @property
+    def _duration(self) -> float:
+        return sum(segment.duration + self.rest for segment in self.segments) + self.rest
+
+    def _unlike(self) -> Iterator[str]:
+        """Segments that say they repeat another one and do not, in words."""
         named = {segment.name: segment for segment in self.segments}
-        if len(named) < len(self.segments):
-            yield "segment names must differ"
         for segment in self.segments:
             if not segment.name.endswith("_repeat"):
                 continue

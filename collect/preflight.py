@@ -20,12 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collect import computer, damping, sealing
-from collect.acceptance import Identity
+from collect.acceptance import Acceptance, Identity
 from collect.errors import UserError
 from collect.host_verdicts import HANGING
 from collect.joints import LOWER, N_JOINTS, UPPER
 from collect.limits import MAX_LATE
-from collect.link import LOOPBACK, LOWCMD, LOWSTATE, OTHERS_COMMANDS_QOS, Inbox, Link, Place
+from collect.link import LOWCMD, LOWSTATE, OTHERS_COMMANDS_QOS, Inbox, Link, Place
 from collect.messages import SERVO, LowCmd, LowState, crc32
 from collect.plan import RATE
 from collect.robot_verdicts import FIRST_STATE, RATE_RANGE, frozen
@@ -104,21 +104,21 @@ def claim(place: Place) -> Iterator[None]:
         yield
 
 
-def confirm_hanging(interface: str, *, simulator: bool) -> None:
-    """Have the operator say that the robot hangs (P10); the virtual Go2 on loopback needs no operator.
+def confirm_hanging(place: Place) -> None:
+    """Have the operator say that the robot hangs (P10); where no real one can be, nobody is asked.
 
     Raises:
         UserError: when the answer is anything else.
     """
     answer = ""
-    if not (interface == LOOPBACK or simulator):
+    if not place.virtual:
         sys.stderr.write(
             "The robot must hang with all legs free, and a hand must be on the power switch: if this computer or the\n"
             f"cable dies, the robot may hold its last command. Type {HANGING} to release its motion service and move: "
         )
         sys.stderr.flush()
         answer = sys.stdin.readline().strip() if sys.stdin else ""  # None where standard input is closed
-    refuse(Survey(interface=interface, simulator=simulator, answer=answer), "standard input", "operator")
+    refuse(Survey(virtual=place.virtual, answer=answer), "standard input", "operator")
 
 
 def preflight(
@@ -126,7 +126,7 @@ def preflight(
     where: str,
     *,
     simulator: bool,
-    stops: tuple[NDArray[Any], NDArray[Any]] | None = None,
+    accepted: Acceptance | None = None,
     max_late: float = MAX_LATE,
     listen: float = LISTEN,
     damped: float = DAMPED,
@@ -138,7 +138,7 @@ def preflight(
         link: the participant.
         where: interface and domain, for messages.
         simulator: the peer is an incomplete simulator: what it lacks is reported instead of refused.
-        stops: measured mechanical stops, lower and upper, each of shape (12,); the URDF's range without [rad].
+        accepted: what was measured on the robot that is expected; without, any may be there, and has the URDF's range.
         max_late: how late the loop may be in its self-test [s].
         listen: how long to watch, at least `robot_verdicts.FREEZE` [s].
         damped: how long to damp, more than `robot_verdicts.SETTLED` [s].
@@ -148,9 +148,11 @@ def preflight(
         UserError: with the first reason not to move.
     """
     states, commands = Inbox(link, LOWSTATE, LowState), Inbox(link, LOWCMD, LowCmd, OTHERS_COMMANDS_QOS)
-    low, high = stops or (LOWER, UPPER)
-    survey = Survey(simulator=simulator, first_state=_first_state(states), low=low, high=high, max_late=max_late)
+    low, high = (accepted and accepted.range()) or (LOWER, UPPER)
+    survey = _contact(Survey(simulator=simulator, accepted=accepted, low=low, high=high, max_late=max_late), states)
     refuse(survey, where, "contact")
+    if accepted is not None:
+        refuse(survey, where, "identity")
     switcher = MotionSwitcher(link, where)
     survey = _expose(survey, switcher) if simulator else _release(survey, switcher, patience)
     refuse(survey, where, "service", missing=_NO_SERVICE if simulator else frozenset())
@@ -190,13 +192,15 @@ def _judged(survey: Survey, look: Callable[[], Survey], where: str, *stages: Sta
     return survey
 
 
-def _first_state(states: Inbox) -> float:
-    """How long it took to hear the robot, infinite when it was not heard [s]."""
+def _contact(survey: Survey, states: Inbox) -> Survey:
+    """How long it takes to hear the robot, and who it says it is in its first intact state."""
     start = time.monotonic()
     while (waited := time.monotonic() - start) < FIRST_STATE:
-        if states.take(0.1):
-            return waited
-    return np.inf
+        for state in states.take(0.1):
+            survey = replace(survey, first_state=min(survey.first_state, waited))
+            if survey.simulator or crc32(state.record) == int(state.record["crc"]):
+                return replace(survey, identity=Identity.of(state.record))
+    return survey
 
 
 def _expose(survey: Survey, switcher: MotionSwitcher) -> Survey:

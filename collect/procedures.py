@@ -135,7 +135,7 @@ STEPS: dict[str, Step] = {
         lambda visit: [("corrupt_commands", measure.corrupt_commands(visit.stand), "")],
     ),
     "HW-5": Step("holds the calf and switches its motor to mode 0 for 0.3 s.", lambda v: measure.mode_zero(v.stand)),
-    "HW-8": Step("swings the calf thrice by up to 0.6 rad and damps it.", lambda v: measure.stops(v.stand)),
+    "HW-8": Step("swings the calf five times by up to 0.6 rad and damps it.", lambda v: measure.stops(v.stand)),
     "range": Step("optional: damps lightly while you move every joint to its mechanical stops.", _range),
     "HW-6": Step("damps while you press L2 + B.", _remote),
     "HW-3": Step("damps, then holds the calf at kp 10, while you pull the network cable.", _cable),

@@ -10,6 +10,7 @@ from functools import wraps
 
 import numpy as np
 
+from collect.acceptance import objection
 from collect.joints import N_JOINTS, NAMES, first_wrong
 from collect.limits import HOT_START, REST_TOLERANCE
 from collect.messages import SERVO
@@ -62,6 +63,13 @@ def _of_states(verdict: Callable[[Survey], str | None]) -> Callable[[Survey], st
 def first_state(s: Survey) -> str | None:
     """The robot is heard at all."""
     return None if s.first_state <= FIRST_STATE else f"no rt/lowstate within {FIRST_STATE:.0f} s"
+
+
+def acceptance(s: Survey) -> str | None:
+    """All that a session must know was measured on this robot with this firmware, and does not speak against one."""
+    if s.accepted is None:
+        return "this robot has no acceptance measurements"
+    return objection(s.accepted, s.identity) if s.identity else "the robot does not say who it is: no intact state"
 
 
 def service(s: Survey) -> str | None:

@@ -17,7 +17,9 @@ from collect.errors import UserError
 from collect.survey import Survey
 from collect.watch import Watch
 
-Stage = Literal["plan", "computer", "claim", "operator", "contact", "service", "robot", "damped", "guard", "motion"]
+Stage = Literal[
+    "plan", "computer", "claim", "operator", "contact", "identity", "service", "robot", "damped", "guard", "motion"
+]
 """What has just been looked at, in this order; the robot is looked at again while it is damped, and every tick while it
 moves."""
 
@@ -74,13 +76,20 @@ CHECKS: tuple[Check, ...] = (
           _PYTHON),
     Check("P16", "tested versions", "computer", "versions that were not tested together", "", host.untested, _PYTHON,
           reaction="note"),
+    Check("P16", "Python", "computer", "another Python than the tested one", "", host.python,
+          "look here first if anything is odd", reaction="note"),
     Check("P16", "date", "computer", "this computer's clock is not synchronised", "", host.clock_of_ours,
           "the date in the recording may be wrong, its times are not", reaction="note"),
-    Check("P10", "operator", "operator", f"the operator does not type {host.HANGING}", "", host.hanging,
+    Check("P10", "operator", "operator", f"the operator does not type {host.HANGING}; nobody is asked on lo in a "
+          "domain other than 0, where no robot can be", "", host.hanging,
           f"hang it, then type {host.HANGING}"),
     Check("P2", "contact", "contact", f"no rt/lowstate within {robot.FIRST_STATE:.0f} s", "", robot.first_state,
           "is the robot on and the cable in? `ping 192.168.123.161`; check --interface, --domain and the firewall; "
           "without a robot start `python -m collect robot`"),
+    Check("P17", "acceptance", "identity", "what `accept` measures is missing, another robot's or another firmware's, "
+          "or speaks against a session", "", robot.acceptance, "python -m collect accept --interface … --out "
+          "robot.yaml, supervised, once per robot and firmware; what was bad, once its reason is found, --again --only "
+          "HW-…"),
     Check("P5", "motion service", "service", "it does not answer, or its program still runs after 3 releases",
           "service", robot.service, "switch the program off in Unitree's app, or reboot the robot, and try again; a "
           "simulator without the service needs --peer simulator"),

@@ -17,13 +17,15 @@ from collect.errors import UserError
 from collect.guard import Ending, Guard
 from collect.heartbeat import Heartbeat
 from collect.journal import SUFFIX
-from collect.link import LOOPBACK, Link, Place
+from collect.link import Link, Place
 from collect.live import say
 from collect.motion import NOT_STILL, SIMULATOR, SPARE, Options
 from collect.plan import Plan, check
 from collect.preflight import check_computer, claim, confirm_hanging
 from collect.realtime import GUARD, realtime
+from collect.safety import refuse
 from collect.salvage import interrupted
+from collect.survey import Survey
 
 REFUSED = 2
 """Exit code: it ended before anything moved."""
@@ -51,7 +53,7 @@ def run(plan: Plan, options: Options) -> int:
         say(str(left))
     accepted = _accepted(options)
     with claim(options.place):
-        confirm_hanging(options.place.interface, simulator=simulator)
+        confirm_hanging(options.place)
         move = partial(motion.move, plan, options, target, accepted=accepted)
         ending = guarded(options.place, move)
     return _end(ending, target.with_suffix(SUFFIX))
@@ -79,15 +81,17 @@ def guarded(place: Place, work: Callable[[Heartbeat], int]) -> Ending:
 
 
 def _accepted(options: Options) -> Acceptance | None:
-    """What was measured on this robot; None for a virtual one or a simulator.
+    """What was measured on the robot that is expected; None for a virtual one or a simulator.
 
     Raises:
-        UserError: when it was not measured.
+        UserError: when it was not measured, as is known before the robot is asked who it is.
     """
-    if options.place.interface == LOOPBACK or options.peer == SIMULATOR:
+    if options.place.virtual or options.peer == SIMULATOR:
         return None
-    found = acceptance.load(options.acceptance)
-    for caution in acceptance.cautions(found):
+    found = acceptance.load(options.acceptance) if options.acceptance.exists() else None
+    identity = found.robot if found else None
+    refuse(Survey(accepted=found, identity=identity), str(options.acceptance), "identity")
+    for caution in acceptance.cautions(found) if found else ():
         say(caution)
     return found
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from collect.acceptance import Acceptance, Identity
 from collect.computer import Disk, Interface
 from collect.joints import LOWER, N_JOINTS, UPPER
 from collect.limits import MAX_LATE
@@ -34,11 +35,17 @@ class Survey:
     synchronised: bool = False
     """Whether this computer's clock is kept right."""
 
+    virtual: bool = False
+    """No real robot can be there."""
     answer: str = ""
     """What the operator typed."""
 
     first_state: float = np.inf
     """How long the robot took to be heard [s]."""
+    identity: Identity | None = None
+    """Which robot it says it is."""
+    accepted: Acceptance | None = None
+    """What was measured on the robot that is expected."""
     release: Release | None = None
     trouble: str = ""
     """What the motion service did instead of answering."""

@@ -23,8 +23,9 @@ CALL_TIMEOUT = 2.0
 """How long one call may take, discovery included [s]."""
 ASK_AGAIN = 0.1
 """Until a question is asked again: what is asked before DDS has found the service is lost [s]."""
-RELEASES, PATIENCE = 3, 1.8
-"""Release is asked for this often, this long apart: with all else a preflight takes at most 15 s [s]."""
+RELEASES, PATIENCE = 3, 1.1
+"""Release is asked for this often, this long apart, as in Unitree's examples: with all else a preflight takes at most
+15 s [s]."""
 
 SERVICE_QOS = Qos(Policy.Reliability.Reliable(duration(seconds=1)), Policy.History.KeepLast(10))
 

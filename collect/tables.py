@@ -58,11 +58,12 @@ def _marked(value: float, limit: float, text: str) -> str:
 def checks_tables() -> tuple[Table, Table]:
     """What refuses a session, and what stops it."""
     before, during = (
-        Table("code", "trigger", "reaction", "needs", title=title) for title in ("before motion", "in motion")
+        Table("code", "looks at", "when", "reaction", "needs", "what to do", title=title)
+        for title in ("before motion", "in motion")
     )
     for check in CHECKS:
         table = during if check.stage == "motion" else before
-        table.add_row(check.code, check.trigger, check.reaction, check.needs)
+        table.add_row(check.code, check.subject, check.trigger, check.reaction, check.needs, check.fix)
     return before, during
 
 

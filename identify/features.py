@@ -25,9 +25,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from collect.config import require
 from collect.joints import JOINTS, KINDS, N_JOINTS, NAMES
 
 Array = NDArray[np.float64]
+
+
+def possible(step: float) -> bool | str:
+    """Whether a simulator calls a net so often [s]; a rule for `collect.config.require`."""
+    return 0.0 < step <= 0.1 or f"step must be above 0 and at most 0.1 s, got {step}"
 
 
 @dataclass(frozen=True)
@@ -46,12 +52,17 @@ class Features:
     """Whether three more columns say whether it is a hip, a thigh or a calf: a leg that was not seen has these too."""
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.step <= 0.1:
-            raise ValueError(f"step must be above 0 and at most 0.1 s, got {self.step}")
-        if not self.lags or self.lags[0] != 0.0 or any(b <= a for a, b in zip(self.lags, self.lags[1:], strict=False)):
-            raise ValueError(f"lags start at 0 and grow, got {list(self.lags)}")
-        if self.joint_identity and self.kind_identity:
-            raise ValueError("which joint it is says of which kind it is: give joint_identity or kind_identity")
+        require(
+            lambda: possible(self.step),
+            lambda: (
+                (self.lags[:1] == (0.0,) and all(a < b for a, b in zip(self.lags, self.lags[1:], strict=False)))
+                or f"lags start at 0 and grow, got {list(self.lags)}"
+            ),
+            lambda: (
+                not (self.joint_identity and self.kind_identity)
+                or "which joint it is says of which kind it is: give joint_identity or kind_identity"
+            ),
+        )
 
     @property
     def width(self) -> int:

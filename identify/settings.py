@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from collect.config import require
 from identify.dataset import Label
 from identify.features import Features
 
@@ -50,12 +51,17 @@ class LSTMShape:
     """Time at a piece's cold start that lets the state settle and does not count in the loss [s]."""
 
     def __post_init__(self) -> None:
-        if not (0 < self.hidden <= 4096 and 0 < self.layers <= 8 and 0 < self.head <= 4096):
-            raise ValueError("a recurrent net has 1 to 8 layers of 1 to 4096 units and a head of 1 to 4096")
-        if not 0.0 <= self.dropout < 1.0:
-            raise ValueError(f"dropout must be from 0 to below 1, got {self.dropout}")
-        if not (0.0 < self.window <= self.span and 0.0 <= self.warm_up < self.span):
-            raise ValueError("window and warm_up must fit into span")
+        require(
+            lambda: (
+                (0 < self.hidden <= 4096 and 0 < self.layers <= 8 and 0 < self.head <= 4096)
+                or "a recurrent net has 1 to 8 layers of 1 to 4096 units and a head of 1 to 4096"
+            ),
+            lambda: 0.0 <= self.dropout < 1.0 or f"dropout must be from 0 to below 1, got {self.dropout}",
+            lambda: (
+                (0.0 < self.window <= self.span and 0.0 <= self.warm_up < self.span)
+                or "window and warm_up must fit into span"
+            ),
+        )
 
 
 @dataclass(frozen=True)
@@ -93,10 +99,13 @@ class Training:
     """Whether every recording counts alike, however few of the rows are its own."""
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.learning_rate <= 1.0 or not 0.0 < self.final_rate <= 1.0:
-            raise ValueError("learning_rate and final_rate must be above 0 and at most 1")
-        if min(self.batch, self.epochs, self.patience) < 1:
-            raise ValueError("batch, epochs and patience must be at least 1")
+        require(
+            lambda: (
+                (0.0 < self.learning_rate <= 1.0 and 0.0 < self.final_rate <= 1.0)
+                or "learning_rate and final_rate must be above 0 and at most 1"
+            ),
+            lambda: min(self.batch, self.epochs, self.patience) >= 1 or "batch, epochs and patience must be at least 1",
+        )
 
 
 @dataclass(frozen=True)
@@ -113,10 +122,13 @@ class Through:
     """Time through which gradients flow back; the state is carried on from window to window [s]."""
 
     def __post_init__(self) -> None:
-        if self.epochs < 1 or not 0.0 < self.learning_rate <= 1.0:
-            raise ValueError("epochs must be at least 1, learning_rate above 0 and at most 1")
-        if not 0.0 < self.window <= self.piece:
-            raise ValueError("window must be above 0 and fit into piece")
+        require(
+            lambda: (
+                (self.epochs >= 1 and 0.0 < self.learning_rate <= 1.0)
+                or "epochs must be at least 1, learning_rate above 0 and at most 1"
+            ),
+            lambda: 0.0 < self.window <= self.piece or "window must be above 0 and fit into piece",
+        )
 
 
 @dataclass(frozen=True)
@@ -133,10 +145,13 @@ class Split:
     """With few recordings and segments: each is cut into cycles of this length, each cycle into the three parts [s]."""
 
     def __post_init__(self) -> None:
-        if not (0.0 < self.train < 1.0 and 0.0 < self.validation < 1.0 and self.train + self.validation <= 1.0):
-            raise ValueError("train and validation must be above 0 and together at most 1")
-        if not self.cycle >= 0.5:
-            raise ValueError(f"cycle must be at least 0.5 s, got {self.cycle}")
+        require(
+            lambda: (
+                (0.0 < self.train < 1.0 and 0.0 < self.validation < 1.0 and self.train + self.validation <= 1.0)
+                or "train and validation must be above 0 and together at most 1"
+            ),
+            lambda: self.cycle >= 0.5 or f"cycle must be at least 0.5 s, got {self.cycle}",
+        )
 
 
 @dataclass(frozen=True)
@@ -163,15 +178,30 @@ class TrainConfig:
     """Train on through the replay afterwards."""
 
     def __post_init__(self) -> None:
-        if sum(getattr(self, kind) is not None for kind in NETS) != 1:
-            raise ValueError(f"give exactly one of {', '.join(NETS)}")
-        if self.recurrent and self.features != Features(self.features.step):
-            raise ValueError(f"a {self.kind} sees kp·e and kd·dq of this step alone: lags [0] and nothing more")
-        if self.mlp and self.mlp.per_kind and not self.features.identity.shape[1]:
-            raise ValueError("mlp.per_kind needs features.kind_identity or features.joint_identity")
-        odd = any(abs(lag / self.features.step - round(lag / self.features.step)) > 1e-6 for lag in self.features.lags)
-        if self.through and (self.mlp is None or self.label != "tau_joint" or odd):
-            raise ValueError("through needs an mlp, label tau_joint, and lags that are multiples of the step")
+        require(
+            lambda: (
+                sum(getattr(self, kind) is not None for kind in NETS) == 1 or f"give exactly one of {', '.join(NETS)}"
+            ),
+            lambda: (
+                self.recurrent is None
+                or self.features == Features(self.features.step)
+                or f"a {self.kind} sees kp·e and kd·dq of this step alone: lags [0] and nothing more"
+            ),
+            lambda: (
+                not (self.mlp and self.mlp.per_kind and not self.features.identity.shape[1])
+                or "mlp.per_kind needs features.kind_identity or features.joint_identity"
+            ),
+            lambda: (
+                not (self.through and (self.mlp is None or self.label != "tau_joint" or self._odd))
+                or "through needs an mlp, label tau_joint, and lags that are multiples of the step"
+            ),
+        )
+
+    @property
+    def _odd(self) -> bool:
+        """Whether a lag is no multiple of the step."""
+        step = self.features.step
+        return any(abs(lag / step - round(lag / step)) > 1e-6 for lag in self.features.lags)
 
     @property
     def kind(self) -> Kind:

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from collect.config import require
 from identify.dataset import Label
-from identify.features import Features
+from identify.features import Features, possible
 from identify.settings import Kind, LSTMShape, MLPShape, Split, StatelessShape, TrainConfig, Training
 
 
@@ -37,12 +38,18 @@ class Space:
     """Lowest and highest, drawn evenly in the logarithm."""
 
     def __post_init__(self) -> None:
-        if not all(getattr(self, name) for name in vars(self)):
-            raise ValueError("a list of what is tried must not be empty")
-        if min(*self.lags, *self.hidden, *self.layers, *self.batch, *self.pieces) < 1:
-            raise ValueError("numbers of lags, units, layers, samples and pieces start at 1")
-        if not 0.0 < self.learning_rate[0] <= self.learning_rate[1] <= 1.0:
-            raise ValueError("learning_rate is a range within 0 to 1, lowest first")
+        counts = ("lags", "hidden", "layers", "batch", "pieces")
+        require(
+            lambda: all(getattr(self, name) for name in vars(self)) or "a list of what is tried must not be empty",
+            lambda: (
+                all(count >= 1 for name in counts for count in getattr(self, name))
+                or "numbers of lags, units, layers, samples and pieces start at 1"
+            ),
+            lambda: (
+                0.0 < self.learning_rate[0] <= self.learning_rate[1] <= 1.0
+                or "learning_rate is a range within 0 to 1, lowest first"
+            ),
+        )
 
 
 @dataclass(frozen=True)
@@ -63,9 +70,10 @@ class SearchConfig:
     """Trainings of each trial, from seeds 0, 1, …; their mean counts."""
 
     def __post_init__(self) -> None:
-        if not 1 <= self.seeds <= 20:
-            raise ValueError(f"seeds must be from 1 to 20, got {self.seeds}")
-        Features(self.step)
+        require(
+            lambda: 1 <= self.seeds <= 20 or f"seeds must be from 1 to 20, got {self.seeds}",
+            lambda: possible(self.step),
+        )
 
     @property
     def look_back(self) -> float:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from collect import computer, handshake, preflight, sealing
+from collect.acceptance import Acceptance
 from collect.errors import exit_on_user_error
 from collect.heartbeat import Heartbeat
 from collect.link import Link, Place
@@ -82,13 +83,16 @@ def _run(task: Any, arguments: tuple[Any, ...], said: Path, typed: str | None) -
         sys.stderr.write(f"{json.dumps(task(*arguments))}\n")
 
 
-def robot(domain: int, simulator: bool = False, whole: bool = False) -> Mapping[str, Any]:
-    """The preflight, shortened if not `whole`."""
+def robot(
+    domain: int, simulator: bool = False, whole: bool = False, accepted: Acceptance | None = None
+) -> Mapping[str, Any]:
+    """The preflight, shortened if not `whole`, of a robot that was measured or need not be."""
     start = time.monotonic()
     with realtime(CONTROL):
         link = Link("lo", domain)
         times = {} if whole else SHORT
-        found = preflight.preflight(link, f"interface lo, domain {domain}", simulator=simulator, **times)
+        where = f"interface lo, domain {domain}"
+        found = preflight.preflight(link, where, simulator=simulator, accepted=accepted, **times)
     return {
         "seconds": time.monotonic() - start,
         "q": found.q.tolist(),
@@ -133,9 +137,9 @@ def hold(domain: int, seconds: float) -> None:
         os._exit(0)
 
 
-def operator(interface: str) -> str:
+def operator(place: Place) -> str:
     """The operator's confirmation."""
-    preflight.confirm_hanging(interface, simulator=False)
+    preflight.confirm_hanging(place)
     return "confirmed"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from collect.acceptance import REQUIRED, Acceptance, Identity, Measurement
 from collect.computer import PROBES, Disk, Interface
 from collect.host_verdicts import TESTED
 from collect.joints import HANG
@@ -12,6 +13,15 @@ from collect.survey import Survey
 from collect.switcher import Release
 
 N = 500
+ROBOT = Identity((7, 8), (1, 2))
+
+
+def measured(*, robot: Identity = ROBOT, without: str = "", **values: object) -> Acceptance:
+    """A complete acceptance of a robot, but for what is left out."""
+    date = "2026-01-01T00:00:00+00:00"
+    results = [Measurement(code, code.lower(), "as it should", "", date) for code in REQUIRED if code != without]
+    results += [Measurement("HW-1", name, value, "", date) for name, value in values.items()]
+    return Acceptance(robot, tuple(results))
 
 
 def healthy(**changes) -> Survey:
@@ -32,6 +42,8 @@ def healthy(**changes) -> Survey:
         "synchronised": True,
         "answer": "HANGING",
         "first_state": 0.2,
+        "identity": ROBOT,
+        "accepted": measured(),
         "release": Release("normal", "", 1, 0),
         "impostor": "",
         "guard": "",

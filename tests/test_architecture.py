@@ -17,6 +17,8 @@ ONLY_IN = {
     "optuna": {"identify/search.py"},
 }
 NEVER = {"pickle", "joblib", "dill", "cloudpickle"}
+SWALLOWS = "RecurrentThread"
+"""The SDK's thread, which goes on after any exception while the robot keeps its last command."""
 SOURCES = sorted(path for stage in STAGES for path in (ROOT / stage).rglob("*.py"))
 
 
@@ -33,11 +35,12 @@ def imports(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_a_file_keeps_its_place(path):
-    """Imports run deploy → identify → collect; heavy packages stay where they belong; nothing unpickles."""
+    """Imports run deploy → identify → collect; heavy packages stay where they belong; nothing unpickles or swallows."""
     name = str(path.relative_to(ROOT))
     used = imports(path)
     assert used & set(STAGES) <= MAY_USE[path.relative_to(ROOT).parts[0]]
     assert not used & NEVER
+    assert SWALLOWS not in path.read_text()
     for package, files in ONLY_IN.items():
         assert package not in used or name in files, f"{package} in {name}"
     assert len(path.read_text().splitlines()) <= 300, "one concept per file"

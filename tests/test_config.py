@@ -11,6 +11,8 @@ import pytest
 
 from collect.config import dump, load, parse
 from collect.errors import UserError
+from collect.excitation import Segment
+from collect.plan import PlanConfig
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,38 @@ def test_all_mistakes_are_told_at_once_each_with_its_line() -> None:
         "  line 6: unknown key sweeps[0].end",
         "  line 7: sweeps[1].amplitude is missing",
         "  line 8: sweeps[2]: amplitude must be positive, got -1.0 rad",
+    ]
+
+
+def test_what_has_its_type_is_judged_whatever_is_wrong_beside_it() -> None:
+    """Of a section with a mistake all values are held to their rules but those that the mistake hides."""
+    with pytest.raises(UserError) as refusal:
+        parse(
+            "name: BAD NAME\nrest: 50\nsegments:\n"
+            "  - {name: a, kind: hold, duration: 2, kp: [250], kd: [x]}\n"
+            "  - {name: b, kind: chirp, duration: 1e9, kp: [25], kd: [0.1], f1: x}\n",
+            PlanConfig,
+            where="test.yaml",
+        )
+    assert refusal.value.what.splitlines() == [
+        "5 mistakes",
+        "  line 4: segments[0].kd[0] must be a number, not 'x'",
+        "  line 4: segments[0]: kp must be above 0 and at most 80 Nm/rad",
+        "  line 5: segments[1].f1 must be a list, not 'x'",
+        "  line 5: segments[1]: duration must be 1 to 600 s, got 1e+09; kd must be 0.3 to 8 Nm·s/rad, got 0.1",
+        "  name must be 1 to 48 of a-z 0-9 _ - and begin with a letter or digit, got 'BAD NAME'; "
+        "rest must be 0.1 to 10 s, got 50",
+    ]
+
+
+def test_a_rule_is_not_held_against_a_default_that_was_misspelt() -> None:
+    """With f_0 for f0 nobody knows how f0 was meant; what is known is judged."""
+    with pytest.raises(UserError) as refusal:
+        parse("{name: a, kind: chirp, duration: 9, kp: [0], kd: [1], f_0: 0.01, f1: [0.1]}", Segment, where="test.yaml")
+    assert refusal.value.what.splitlines() == [
+        "2 mistakes",
+        "  line 1: unknown key f_0 (did you mean f0?)",
+        "  kp must be above 0 and at most 80 Nm/rad",
     ]
 
 

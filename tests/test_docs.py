@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
+
+from rich.console import Console
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from collect.safety import CHECKS as TABLE  # noqa: E402
 from collect.safety import IN_MOTION  # noqa: E402
+from collect.tables import checks_tables  # noqa: E402
 
 CHECKS = ROOT / "docs" / "checks.md"
 
@@ -40,6 +44,16 @@ def checks() -> str:
 def test_the_documentation_prints_the_table():
     """Word for word."""
     assert CHECKS.read_text() == checks(), "run python tests/test_docs.py"
+
+
+def test_the_terminal_prints_the_table():
+    """`check --list`: of every check its code, subject, trigger, reaction and what to do."""
+    wide = Console(width=1000, file=io.StringIO(), record=True)
+    wide.print(*checks_tables())
+    lines = wide.export_text().splitlines()
+    for check in TABLE:
+        cells = (check.code, check.subject, check.trigger, check.reaction, check.needs, check.fix)
+        assert any([cell.strip() for cell in line.strip("│").split("│")] == [*cells] for line in lines), check.name
 
 
 def test_readme_quotes_the_table_of_promises():

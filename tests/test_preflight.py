@@ -14,8 +14,10 @@ import numpy as np
 import pytest
 import refusing
 from conftest import ROOT
+from surveys import measured
 
-from collect import preflight, robot_verdicts, switcher
+from collect import handshake, preflight, robot_verdicts, switcher
+from collect.acceptance import Identity
 from collect.joints import NAMES
 from collect.link import Place, free_domain
 from collect.safety import CHECKS
@@ -217,10 +219,12 @@ def test_a_healthy_robot_is_found_ready(go2, tmp_path, record_property):
 
 
 def test_no_way_through_the_preflight_takes_longer_than_promised():
-    """The robot heard at the last moment, its service slow, its program released at the last try, two looks at all."""
+    """Guard and robot heard at the last moment, its service slow, its program released at the last try, two looks each,
+    and the guard's damping seen at the last moment."""
     service = switcher.CALL_TIMEOUT + switcher.RELEASES * (switcher.PATIENCE + 0.1)
     looks = 2 * (preflight.LISTEN + preflight.DAMPED)
-    assert robot_verdicts.FIRST_STATE + service + looks < 15.0
+    guard = 2 * (handshake.GUARD_ANSWERS + 0.05)
+    assert robot_verdicts.FIRST_STATE + service + looks + guard < 15.0
     assert preflight.LISTEN > robot_verdicts.FREEZE
     assert preflight.DAMPED > robot_verdicts.SETTLED
 
@@ -245,6 +249,24 @@ def test_a_simulator_may_be_incomplete(go2, tmp_path):
 def test_a_robot_that_is_called_a_simulator_is_refused(go2, refused, tmp_path):
     """`--peer simulator` asks nobody whether it hangs and leaves checks out: not what a robot is moved with."""
     refused(refusing.start(tmp_path, refusing.robot, go2.domain, True), "P5 simulator", "a motion service answers")
+
+
+@covers("P17 acceptance")
+@pytest.mark.parametrize(
+    ("version", "accepted", "words"),
+    [
+        (3, {}, "measured before the firmware changed: .* firmware 00000001-00000002; now it is .*00000001-00000003"),
+        (2, {"without": "HW-1"}, "not measured: HW-1 "),
+        (2, {"stops_within_l6": False}, "HW-8: damping stopped the calf later"),
+    ],
+)
+def test_a_robot_that_was_not_measured_is_refused(version, accepted, words, go2, refused, tmp_path):
+    """As soon as it has said who it is: its motion service goes on, and it hears nothing from us."""
+    go2.fault("select normal", "set version.0 1 60", f"set version.1 {version} 60")
+    known = measured(robot=Identity((0, 0), (1, 2)), **accepted)
+    child = refusing.start(tmp_path, refusing.robot, go2.domain, False, False, known)
+    refused(child, "P17 acceptance", words)
+    assert not len(go2.commands(child.began))
 
 
 @covers("P14 guard")
@@ -348,14 +370,20 @@ class TestSingleInstance:
 @covers("P10 operator")
 @pytest.mark.parametrize("typed", ["yes\n", "hanging\n", "", None], ids=["yes", "lower case", "end", "closed"])
 def test_the_operator_must_say_that_it_hangs(typed, refused, tmp_path):
-    child = refusing.start(tmp_path, refusing.operator, "eth0", typed=typed)
+    child = refusing.start(tmp_path, refusing.operator, Place("eth0", 0), typed=typed)
     refused(child, "P10 operator", "nobody confirmed that the robot hangs")
 
 
 def test_who_says_so_may_go_on(tmp_path):
-    """And on loopback there is nobody to ask."""
-    assert refusing.start(tmp_path, refusing.operator, "eth0", typed="HANGING\n").wait() == 0
-    assert refusing.start(tmp_path, refusing.operator, "lo", typed=None).wait() == 0
+    """And where no robot can be there is nobody to ask."""
+    assert refusing.start(tmp_path, refusing.operator, Place("eth0", 0), typed="HANGING\n").wait() == 0
+    assert refusing.start(tmp_path, refusing.operator, Place("lo", 1), typed=None).wait() == 0
+
+
+@pytest.mark.parametrize("place", [Place("lo", 0), Place("eth0", 1)], ids=str)
+def test_a_place_where_a_robot_can_be_is_no_virtual_one(place, refused, tmp_path):
+    """Its own programs are heard on its own computer's loopback, in domain 0; a network may lead anywhere."""
+    refused(refusing.start(tmp_path, refusing.operator, place, typed=None), "P10 operator", "nobody confirmed")
 
 
 class TestComputer:
@@ -475,14 +503,15 @@ look("<r>")
         child = refusing.start(tmp_path, refusing.this_computer, "lo", tmp_path / "s.h5", 1000, versions)
         refused(child, "P16 aborting versions", "cyclonedds 0.10.2 with python 3.12.4 is known to abort")
 
-    @covers("P16 tested versions", "P16 date")
+    @covers("P16 tested versions", "P16 Python", "P16 date")
     def test_what_is_worth_a_note(self, tmp_path):
         """Versions that nobody tried, a clock that nobody sets; both are told and do not refuse."""
-        versions = {"h5py": "9.0.0", "python": "3.11.99"}
+        versions = {"h5py": "9.0.0", "python": "3.12.4"}
         child = refusing.start(tmp_path, refusing.this_computer, "lo", tmp_path / "s.h5", 1000, versions, False)
         assert child.wait() == 0, child.text
-        odd, date = child.found
-        assert odd.startswith("note P16: not the versions that were tested: h5py 9.0.0 (3.16.0); ")
+        odd, python, date = child.found
+        assert odd.startswith("note P16: not the versions that were tested: h5py 9.0.0 (tested: 3.16.0); ")
+        assert python == "note P16: python 3.12.4 (tested: 3.11); look here first if anything is odd"
         assert date.startswith("note P16: this computer's clock is not synchronised; ")
 
     def test_this_one_is_ready(self, tmp_path):

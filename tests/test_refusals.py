@@ -53,6 +53,10 @@ CASES = {
         ("collect", "run", "{}/good.plan", "--interface", "lo", "--domain", "4294967296"),
         "there is no DDS domain",
     ),
+    "a robot's own loopback": (
+        ("collect", "run", "{}/good.plan", "--interface", "lo", "--domain", "0", "--acceptance", "{}/absent.yaml"),
+        "P17 this robot has no acceptance measurements",
+    ),
     "not a recording": (("collect", "check", "{}/text.h5"), "not a readable recording"),
     "a flipped bit": (("collect", "check", "{}/flipped.h5"), "SHA-256 is not the one"),
     "an empty folder": (("collect", "check", "{}/stranger"), "no recording"),

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import datetime, timezone
 from pathlib import Path
 
 import h5py
@@ -13,10 +14,12 @@ import numpy as np
 import pytest
 from conftest import ROOT, children, planned, verb
 
-from collect import recording
+from collect import plan as plan_file
+from collect import recording, sealing
 from collect.channels import GAP
 from collect.link import LOWCMD, Inbox, Link
 from collect.messages import LowCmd
+from collect.safety import IN_MOTION
 
 # A machine that stands still for some ms can stop a session before its test begins, or spoil the pairing of rows.
 HELD_UP = ["STOP L1 ", "P3 state rate", "P15 loop", "STOP L12 ", "did not beat", "not seen in", "paired"]
@@ -92,6 +95,7 @@ def test_the_recording_is_what_the_robot_did(plan, domain, virtual_go2, tmp_path
     assert not session.missing
     assert session.attributes["state"] == "complete"
     assert json.loads(session.attributes["statistics"])["missing"] == 0
+    assert_provenance(session.attributes, plan_file.load(plan), f"interface lo, domain {domain}", session.q[0])
 
     truth = truth[np.searchsorted(truth["tick"], session.tick)]
     assert (truth["tick"] == session.tick).all()
@@ -117,6 +121,26 @@ def test_the_recording_is_what_the_robot_did(plan, domain, virtual_go2, tmp_path
     assert not session.dq_target.any()
     assert not session.tau_ff.any()
     assert not list(tmp_path.glob("*.journal"))
+
+
+def assert_provenance(attributes, plan, place: str, posture) -> None:
+    """What was moved, how, by what and when; a year later nobody remembers."""
+    nobody = "serial number 00000000-00000000, firmware 00000000-00000000"  # is what the virtual Go2 says it is
+    assert attributes["robot"] == f"Go2 on {place}, {nobody}"
+    assert attributes["plan_sha256"] == plan.sha256
+    assert attributes["config"] == plan.config
+    assert attributes["mount"] == "hung"
+    assert attributes["released"] == "normal"
+    assert abs((datetime.now(timezone.utc) - datetime.fromisoformat(attributes["created"])).total_seconds()) < 60.0
+    assert attributes["posture"] == pytest.approx(posture, abs=0.01)
+    assert json.loads(attributes["versions"]) == sealing.versions()
+    assert json.loads(attributes["checks"]) == [f"{check.code}: {check.trigger}" for check in IN_MOTION]
+    assert attributes["stop_code"] == attributes["stop_reason"] == ""
+    assert attributes["realtime"] in (True, False)
+    assert 0.0 <= attributes["self_test_late_ms"] <= attributes["accepted_late_ms"] == 8.0
+    statistics = json.loads(attributes["statistics"])
+    assert statistics["interval_mean_ms"] == pytest.approx(2.0, abs=0.01)
+    assert {"interval_std_ms", "interval_max_ms", "late_p50_ms", "late_p99_ms", "late_max_ms"} <= set(statistics)
 
 
 def test_rows_are_paired_right_again_after_the_robots_clock_was_held_up(plan, domain, virtual_go2, tmp_path):

@@ -1,13 +1,15 @@
 """The preflight's table on its own: quiet on a healthy robot, each check trips on its own fault, and so does NaN."""
 
 import dataclasses
+from collections import Counter
 from runpy import run_path
 
 import numpy as np
 import pytest
 from conftest import ROOT
-from surveys import N, healthy
+from surveys import ROBOT, N, healthy, measured
 
+from collect.acceptance import Identity
 from collect.computer import Interface
 from collect.host_verdicts import TESTED
 from collect.joints import BY_KIND, LOWER
@@ -81,9 +83,19 @@ FAULTS = {
         changed(versions=healthy().versions | {"cyclonedds": "0.10.20"}),
         changed(versions=healthy().versions | {"h5py": "absent"}),
     ],
+    "P16 Python": [
+        changed(versions=healthy().versions | {"python": "3.12.4"}),
+        changed(versions=healthy().versions | {"python": "3.1"}),
+    ],
     "P16 date": [changed(synchronised=False)],
-    "P10 operator": [changed(answer="hanging"), changed(answer="")],
+    "P10 operator": [changed(answer="hanging"), changed(answer=""), changed(answer="", simulator=True)],
     "P2 contact": [changed(first_state=3.1), changed(first_state=np.nan)],
+    "P17 acceptance": [
+        changed(accepted=None),
+        changed(accepted=measured(without="HW-3")),
+        changed(identity=Identity(ROBOT.sn, (1, 3))),
+        changed(identity=None),
+    ],
     "P5 motion service": [
         changed(release=Release("ai", "ai", 3, 3102)),
         changed(release=None, trouble="the motion service did not answer within 2 s"),
@@ -211,6 +223,8 @@ def test_tested_versions_are_those_of_the_constraints():
 def test_every_check_has_a_mutant():
     """Which removes it and nothing else."""
     mutants = run_path(str(ROOT / "tests" / "faults" / "mutants_preflight.py"))["MUTANTS"]
-    assert sorted(promise for promise, *_ in mutants) == sorted(check.code for check in ALL if check.stage != "motion")
+    assert Counter(check.code for check in ALL if check.stage != "motion") <= Counter(
+        promise for promise, *_ in mutants
+    )
     for _, file, text, _, _ in mutants:
         assert (ROOT / file).read_text().count(text) == 1, text

@@ -105,7 +105,7 @@ def run(
         domain: DDS domain; 0 by default, 1 on lo.
         peer: `simulator` for one that sends no tick, CRC, temperature or motor mode.
         session: Name of the recording; the plan's name and the time by default.
-        acceptance: What `accept` has measured on this robot; the virtual Go2 on lo and simulators need none.
+        acceptance: What `accept` has measured on this robot; simulators and what is on lo, not in domain 0, need none.
         accept_jitter: Seconds the loop may be late before it stops, up to 0.015; noted in the recording.
     """
     from collect import session as sessions

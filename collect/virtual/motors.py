@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collect import config as config_file
+from collect.config import require
 from collect.joints import N_JOINTS
 from collect.messages import SERVO
 
@@ -50,16 +52,19 @@ class MotorConfig:
     encoder_offset: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            values = getattr(self, field.name)
-            if len(values) != N_JOINTS:
-                raise ValueError(f"{field.name} needs 12 values, got {len(values)}")
-            if field.name != "encoder_offset" and min(values) <= 0.0:
-                raise ValueError(f"{field.name} must be positive")
-        if max(self.delay) > 0.025:
-            raise ValueError("delay must be at most 0.025 s")
-        if min(np.subtract(self.no_load_speed, self.corner_speed)) <= 0.0:
-            raise ValueError("no_load_speed must be above corner_speed")
+        require(*(partial(self._twelve, field.name) for field in fields(self)))
+        require(
+            lambda: max(self.delay) <= 0.025 or "delay must be at most 0.025 s",
+            lambda: (
+                all(np.greater(self.no_load_speed, self.corner_speed)) or "no_load_speed must be above corner_speed"
+            ),
+        )
+
+    def _twelve(self, name: str) -> bool | str:
+        values = getattr(self, name)
+        if len(values) != N_JOINTS:
+            return f"{name} needs 12 values, got {len(values)}"
+        return name == "encoder_offset" or min(values) > 0.0 or f"{name} must be positive"
 
 
 def load(path: Path | None) -> MotorConfig:

@@ -4,6 +4,7 @@ _TABLE = "collect/safety.py"
 _NEVER = "lambda s: None"
 _FILE = "tests/test_preflight.py"
 _SICK = f"{_FILE}::test_a_sick_robot_is_refused"
+_CABLE = "tests/interop/test_cable.py"
 _HOST = f"{_FILE}::TestComputer"
 
 MUTANTS = (
@@ -26,6 +27,8 @@ MUTANTS = (
     ("P9", _TABLE, "robot.battery,", f"{_NEVER},", f"{_SICK}[P9-battery-set-power_v-26.5-60]"),
     ("P9", _TABLE, "robot.lost,", f"{_NEVER},", f"{_SICK}[P9-motor-bus-ramp-RL_hip.lost-50-60]"),
     ("P9", _TABLE, "robot.mode,", f"{_NEVER},", f"{_SICK}[P9-motor-mode-set-FR_thigh.mode-0-60]"),
+    ("P17", _TABLE, "robot.acceptance,", f"{_NEVER},", f"{_FILE}::test_a_robot_that_was_not_measured_is_refused"),
+    ("P17", "collect/preflight.py", 'refuse(survey, where, "identity")', "pass", f"{_CABLE} -k firmware"),
     ("P10", _TABLE, "host.hanging,", f"{_NEVER},", f"{_FILE}::test_the_operator_must_say_that_it_hangs[yes]"),
     ("P10", _TABLE, "robot.tilt,", f"{_NEVER},", f"{_SICK}[P10-tilt-set-imu_state.rpy.1--0.5-60]"),
     ("P10", _TABLE, "robot.feet,", f"{_NEVER},", f"{_SICK}[P10-feet-set-foot_force.2-120-60]"),
@@ -34,10 +37,12 @@ MUTANTS = (
     ("P13", _TABLE, "host.sync,", f"{_NEVER},", f"{_HOST}::test_a_disk_that_is_too_slow"),
     ("P11", "collect/plan.py", "    if excesses:\n", "    if False:\n", "tests/test_plan.py -k predicted_excess"),
     ("P12", "collect/config.py", "    if mistakes:\n", "    if False:\n", "tests/test_config.py -k mistake"),
+    ("P12", "collect/config.py", "        _partly(", "        0 and _partly(", "tests/test_config.py -k judged"),
     ("P14", _TABLE, "host.guard,", f"{_NEVER},", f"{_FILE}::test_without_its_guard_control_refuses"),
     ("P15", _TABLE, "robot.late,", f"{_NEVER},", f"{_FILE}::test_a_loop_that_is_held_up_is_refused"),
     ("P16", _TABLE, "host.aborting,", f"{_NEVER},", f"{_HOST}::test_versions_that_abort"),
     ("P16", _TABLE, "host.untested,", f"{_NEVER},", f"{_HOST}::test_what_is_worth_a_note"),
+    ("P16", _TABLE, "host.python,", f"{_NEVER},", f"{_HOST}::test_what_is_worth_a_note"),
     ("P16", _TABLE, "host.clock_of_ours,", f"{_NEVER},", f"{_HOST}::test_what_is_worth_a_note"),
 )  # fmt: skip
 """Promise, file, its text, what replaces it, test."""

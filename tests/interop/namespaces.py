@@ -9,6 +9,8 @@ import sys
 import pytest
 from conftest import ROOT
 
+from collect.acceptance import Acceptance, save
+
 _HOLD = "ip link set lo up && echo up && exec cat"  # lives until its input is closed
 
 
@@ -99,6 +101,16 @@ class Cable:
     def plug(self) -> None:
         """Put it back in."""
         self._robot.ip("link", "set", self.ROBOT, "up")
+
+
+def begin(computer: Namespace, plan, out, interface: str, domain: int, accepted: Acceptance) -> subprocess.Popen[str]:
+    """Start a session there with a robot that was measured, and an operator who says that it hangs."""
+    save(accepted, out / "robot.yaml")
+    where = ["--interface", interface, "--domain", domain, "--out", out, "--session", "s"]
+    session = computer.python("-m", "collect", "run", plan, *where, "--acceptance", out / "robot.yaml")
+    session.stdin.write("HANGING\n")
+    session.stdin.flush()
+    return session
 
 
 def ready(process: subprocess.Popen[str]) -> subprocess.Popen[str]:

@@ -6,10 +6,11 @@ import time
 
 import numpy as np
 import pytest
-from namespaces import Cable, Namespace, ready
+from namespaces import Cable, Namespace, begin, ready
+from surveys import measured
 
 from collect import recording
-from collect.acceptance import REQUIRED, Acceptance, Identity, Measurement, save
+from collect.acceptance import Identity
 from collect.joints import LOWER, UPPER
 from collect.limits import DAMPING_KD
 from collect.virtual import wire
@@ -19,6 +20,10 @@ pytestmark = pytest.mark.dds
 OUT = 0.8
 """The kernel forgets the robot's hardware address when the carrier goes and asks for it once a second: commands are
 heard again 1 s after the cable was pulled at the earliest, and the session must still be damping then [s]."""
+ROBOT = Identity((0, 0), (0, 0))
+"""What the virtual Go2 says that it is."""
+SPORT_KP = 30.0
+"""Of the virtual Go2's own motion program."""
 DOMAIN = 1
 """The virtual Go2 refuses the real robots' domain, 0, on a network."""
 
@@ -50,16 +55,9 @@ def frames(cable, robot, tmp_path):
     return lambda: wire.read(heard)
 
 
-def start_session(computer: Namespace, plan, out, stops=((), ())) -> subprocess.Popen[str]:
-    """Begin one at our end, with an operator who says that the robot hangs."""
-    accepted = tuple(Measurement(code, what, "as expected", "", "2026-01-01") for code, what in REQUIRED.items())
-    save(Acceptance(Identity((0, 0), (0, 0)), accepted, *stops), out / "robot.yaml")
-    where = ["--interface", Cable.COMPUTER, "--domain", DOMAIN, "--out", out, "--session", "s"]
-    where += ["--acceptance", out / "robot.yaml"]
-    session = computer.python("-m", "collect", "run", plan, *where)
-    session.stdin.write("HANGING\n")
-    session.stdin.flush()
-    return session
+def start_session(computer: Namespace, plan, out, stops=((), ()), robot=ROBOT) -> subprocess.Popen[str]:
+    """Begin one at our end, with the acceptance of a robot and an operator who says that it hangs."""
+    return begin(computer, plan, out, Cable.COMPUTER, DOMAIN, measured(robot=robot).with_results([], *stops))
 
 
 def test_a_robot_that_was_not_measured_is_refused(short_plan, computer, frames, tmp_path):
@@ -68,8 +66,27 @@ def test_a_robot_that_was_not_measured_is_refused(short_plan, computer, frames, 
     session = computer.python("-m", "collect", "run", short_plan, *where, "--acceptance", tmp_path / "absent.yaml")
     output, _ = session.communicate(timeout=60)
     assert session.returncode == 2, output
-    assert "this robot has no acceptance measurements" in output
+    assert "P17 this robot has no acceptance measurements" in output
     assert "HANGING" not in output
+
+
+def test_a_robot_whose_firmware_has_changed_is_refused(short_plan, computer, frames, tmp_path):
+    """What was measured holds for one firmware: nothing at all is sent to another, and nothing recorded."""
+    session = start_session(computer, short_plan, tmp_path, robot=Identity((0, 0), (1, 2)))
+    output, _ = session.communicate(timeout=60)
+    assert session.returncode == 2, output
+    assert "P17 measured before the firmware changed" in output
+    assert (frames()["kp"] == SPORT_KP).all()  # its own motion program goes on
+    assert [path.name for path in tmp_path.glob("s.*")] == []
+
+
+def test_a_simulator_on_a_network_must_hang_too(short_plan, computer, cable, tmp_path):
+    """Somebody may have called a robot so: whoever it is, the operator is asked."""
+    where = ["--interface", cable.COMPUTER, "--domain", DOMAIN, "--out", tmp_path, "--session", "s"]
+    session = computer.python("-m", "collect", "run", short_plan, *where, "--peer", "simulator")
+    output, _ = session.communicate("no\n", timeout=60)
+    assert session.returncode == 2, output
+    assert "P10 nobody confirmed that the robot hangs" in output
 
 
 def test_a_session_is_complete(short_plan, computer, frames, tmp_path):

@@ -11,9 +11,11 @@ import time
 import h5py
 import numpy as np
 import pytest
-from namespaces import Namespace, ready
+from namespaces import Namespace, begin, ready
+from surveys import measured
 
 from collect import recording
+from collect.acceptance import Identity
 from collect.limits import DAMPING_KD
 from collect.virtual import wire
 
@@ -130,9 +132,8 @@ def start_robot(namespace: Namespace, *arguments: object) -> subprocess.Popen[st
 
 
 def start_session(namespace: Namespace, plan, out) -> subprocess.Popen[str]:
-    """A session of ours in the same domain."""
-    options = ["--interface", "lo", "--domain", 0, "--out", out, "--session", "s"]
-    return namespace.python("-m", "collect", "run", plan, *options)
+    """A session of ours in the same domain, in which a robot's own programs may be: as with a robot."""
+    return begin(namespace, plan, out, "lo", 0, measured(robot=Identity((0, 0), (0, 0))))
 
 
 def test_it_hears_and_commands_the_virtual_go2(namespace, tmp_path, log):
