@@ -57,6 +57,7 @@ def run(place: Place, silence: float = SILENCE) -> None:
                     stiff, heard = True, now
             if not stiff or (now - heard <= silence and not latched):
                 continue
+            why = "stiff commands again" if latched else f"no command for {(now - heard) * 1e3:.0f} ms"
             latched, stiff = True, False
             still = damping.stream(writer, message, states, hurried=lambda: bool(stopping))
-            say(f"GUARD: no command for {(now - heard) * 1e3:.0f} ms. Damping sent. " + damping.outcome(still))
+            say(f"GUARD: {why}. Damping sent. {damping.outcome(still)}")

@@ -107,6 +107,7 @@ MUTANTS = (
         "            if True:\n",
         f"{_DEATHS} -k test_s8_everything",
     ),
+    ("S8", "collect/onboard.py", " and not latched", "", f"{_DEATHS} -k test_s8_everything"),
     (
         "S9",
         "collect/damping.py",

@@ -21,8 +21,11 @@ from disturbed import KILLS, SLACK, disturbed, plan, promise, standstill
 from oracle import is_stiff
 from promises import FULL, record
 
-from collect import journal, recording, salvage
+from collect import damping, recording
 from collect.joints import LOWER, UPPER
+from collect.link import LOWCMD, Link
+from collect.messages import LowCmd
+from collect.pace import PERIOD
 
 HELD_UP = ["STOP L1 ", "STOP L12 ", "did not beat for 2", "never moved"]
 pytestmark = [pytest.mark.dds, pytest.mark.flaky(reruns=2, only_rerun=HELD_UP)]
@@ -182,9 +185,26 @@ def test_s7_the_guard_hangs(disturbed, promise):
     promise("S7", "SIGSTOP of the guard", 0.108, session.oracle.damping_delay(event), event)
 
 
+def commanded_again(domain: int) -> float:
+    """Somebody commands as a session does: damping, then 0.3 s of stiffness; when that began, by our clock [s]."""
+    link, frame = Link("lo", domain), damping.frame(np.zeros(12))
+    writer = link.writer(LOWCMD, LowCmd)
+    while len(writer.get_matched_subscriptions()) < 2:  # the robot and its guard
+        time.sleep(0.01)
+    for _ in range(10):
+        writer.write(frame.seal())
+        time.sleep(PERIOD)
+    time.sleep(0.02)  # what damps from here on is not this
+    frame.kp[:], began = 5.0, time.monotonic()
+    while time.monotonic() < began + 0.3:
+        writer.write(frame.seal())
+        time.sleep(PERIOD)
+    return began
+
+
 @pytest.mark.parametrize("silence", SILENCES if FULL else SILENCES[1:2])
 def test_s8_everything_on_the_pc_dies_and_the_on_board_guard_damps(silence, domain, disturbed, promise):
-    """As when the PC loses power: only the guard on the robot's own computer is left."""
+    """As when the PC loses power: only the guard on the robot's own computer is left, and it is latched."""
     command = [sys.executable, "-m", "collect", "guard", "--interface", "lo", "--domain", str(domain)]
     guard = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
     try:
@@ -199,11 +219,14 @@ def test_s8_everything_on_the_pc_dies_and_the_on_board_guard_damps(silence, doma
         assert session.oracle.stiff_after_damping(event) == 0
         assert session.oracle.ends_in_damping()
         promise("S8", f"PC dies, on-board guard, {silence}", 0.055, session.oracle.damping_delay(event), event)
+        assert len(recovered(session)) > 300  # D1: control and guard killed at once
+        assert session.oracle.damping_delay(commanded_again(domain)) < 0.055 + SLACK
     finally:
         guard.send_signal(signal.SIGTERM)
         _, said = guard.communicate(timeout=10)
     assert "GUARD: no command for" in said
     assert "The robot is still." in said
+    assert "GUARD: stiff commands again. Damping sent." in said
 
 
 def test_s8_the_on_board_guard_bears_a_whole_session(domain, disturbed):

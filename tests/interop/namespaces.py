@@ -77,30 +77,36 @@ class Namespace:
 
 
 class Cable:
-    """A virtual Ethernet pair between a computer and a robot, with the addresses that Unitree gives them."""
+    """A virtual Ethernet pair between a computer and a robot, with the addresses that Unitree gives them.
+
+    It ends in a port of the robot's switch, a bridge: inside of the robot all stay connected when the cable is out.
+    """
 
     COMPUTER, ROBOT = "computer", "robot"
-    """The interfaces at its two ends."""
+    """The interfaces with the addresses: the computer's end, the robot's switch."""
+    _PORT = "port"
 
     def __init__(self, computer: Namespace, robot: Namespace) -> None:
         """Join two namespaces of which the one was made beside the other; skip the test where that is not allowed."""
         self._robot = robot
-        peer = ("peer", "name", self.ROBOT, "netns", str(robot._holder.pid))
+        peer = ("peer", "name", self._PORT, "netns", str(robot._holder.pid))
         try:
             computer.ip("link", "add", self.COMPUTER, "type", "veth", *peer)
+            robot.ip("link", "add", self.ROBOT, "type", "bridge", "mcast_snooping", "0")
         except subprocess.CalledProcessError as error:
-            pytest.skip(f"no right to make a virtual Ethernet pair: {error.stderr.decode()}")
+            pytest.skip(f"no right to make a virtual Ethernet pair and a bridge: {error.stderr.decode()}")
+        robot.ip("link", "set", self._PORT, "master", self.ROBOT, "up")
         for namespace, end, address in ((computer, self.COMPUTER, 99), (robot, self.ROBOT, 161)):
             namespace.ip("address", "add", f"192.168.123.{address}/24", "dev", end)
             namespace.ip("link", "set", end, "up")
 
     def pull(self) -> None:
         """Take it out at the robot: neither end has a carrier any more."""
-        self._robot.ip("link", "set", self.ROBOT, "down")
+        self._robot.ip("link", "set", self._PORT, "down")
 
     def plug(self) -> None:
         """Put it back in."""
-        self._robot.ip("link", "set", self.ROBOT, "up")
+        self._robot.ip("link", "set", self._PORT, "up")
 
 
 def begin(computer: Namespace, plan, out, interface: str, domain: int, accepted: Acceptance) -> subprocess.Popen[str]:
