@@ -48,7 +48,9 @@ class Series:
     rate: float
     """Rows per second [Hz]."""
     time: Array
-    """When each row's command was in force, shape (N,) [s]."""
+    """Of each row, shape (N,) [s]."""
+    sent: Array
+    """When each row's command was sent, by the same clock, shape (N,), see `sent` [s]."""
     sampled: Array
     """When each joint's state was sampled, by the same clock (`identify.sampling`) [s]."""
     q: Array
@@ -90,7 +92,7 @@ class Series:
 
     def seen(self, features: Features, rows: slice, when: Array) -> tuple[Array, ...]:
         """What a net sees at the times `when`, (M,) or (M, 12) [s], of one stretch, see `identify.features.terms`."""
-        commands = (at(self.time[rows], values[rows], when) for values in (self.q_target, self.kp, self.kd))
+        commands = (at(self.sent[rows], values[rows], when) for values in (self.q_target, self.kp, self.kd))
         q_target, kp, kd = commands
         q, dq = (at(self.sampled[rows], values[rows], when) for values in (self.q, self.dq))
         return terms(features, q_target, q, dq, kp, kd)
@@ -149,6 +151,7 @@ def series(recording: Recording, *, where: str, label: Label = "tau_est") -> Ser
         sha256=recording.content_sha256(),
         rate=recording.rate,
         time=recording.clock,
+        sent=sent(recording),
         sampled=sampling(recording),
         segment=recording.segment,
         segments=tuple(name.decode(errors="replace") for name in recording.segments["name"]),
@@ -170,6 +173,20 @@ def robot(recording: Recording) -> str:
         return said[1]
     layout = str(recording.attributes.get("layout", ""))
     return "" if layout == "csv" else layout  # each of the other layouts is one laboratory's, and one robot's
+
+
+def sent(recording: Recording) -> Array:
+    """When the command of every row was sent, increasing, shape (N,) [s]; with its row where the log does not say.
+
+    Between two states a command may come sooner or later, in every session at a moment of its own, and a motor counts
+    from then. What was in force in the row before too is as good as sent again right after that.
+    """
+    time = recording.clock
+    if "command_age" in recording.missing:
+        return time
+    age = np.maximum(np.nan_to_num(recording.command_age.astype(np.float64)), 0.0)
+    before = np.concatenate([[time[0] - 1.0 / recording.rate], time[:-1]])
+    return np.maximum(before + 1e-9, time - age)
 
 
 def sampling(recording: Recording) -> Array:

@@ -25,7 +25,7 @@ def delayed_pd(data: Series, delay: float) -> Array:
     """The motor's law on a target `delay` seconds old, interpolated between rows; NaN outside of stretches."""
     out = np.full_like(data.q, np.nan)
     for rows in data.stretches:
-        old = at(data.time[rows], data.q_target[rows], data.sampled[rows] - delay)
+        old = at(data.sent[rows], data.q_target[rows], data.sampled[rows] - delay)
         out[rows] = data.kp[rows] * (old - data.q[rows]) - data.kd[rows] * data.dq[rows]
     return out
 

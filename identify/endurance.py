@@ -8,7 +8,7 @@ import numpy as np
 
 from collect.joints import LOWER, N_JOINTS, UPPER
 from collect.recording import Recording
-from identify.dataset import kd_in_force
+from identify.dataset import kd_in_force, sent
 from identify.drive import Start, drive
 from identify.features import Array
 from identify.laws import Commands
@@ -70,7 +70,8 @@ def endure(runs: list[Run], recording: Recording, predictor: Predictor, seconds:
     stamps = (whole + period * np.arange(passes)[:, None]).ravel()
     steps = np.arange(0.0, period * (passes - 1) + once[-1], predictor.physics)
     q_target, kp, kd = (np.tile(values, (passes, 1)) for values in (q_target, kp, kd))
-    commands = Commands(stamps, q_target, kp, kd, steps)
+    earlier = float(np.median((recording.clock - sent(recording))[rows]))  # the same on the way back
+    commands = Commands(stamps, q_target, kp, kd, steps, stamps - earlier)
     start = Start(commands, recording.q[rows.start].astype(float), np.zeros(N_JOINTS))
     ((_, q),) = drive([start], predictor.make, predictor.beside)
     first = [round(period * k / predictor.physics) for k in (1, passes - 1)]

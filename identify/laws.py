@@ -53,6 +53,8 @@ class Commands:
     """Shape (N, 12) [Nm·s/rad]."""
     steps: Array
     """Times of the physics steps, shape (M,) [s]."""
+    sent: Array | None = None
+    """When each row's command was sent, shape (N,) [s]; None: with its row."""
 
     @property
     def step(self) -> float:
@@ -68,8 +70,8 @@ class Commands:
         return np.asarray(rows[np.minimum(index, len(rows) - 1)])
 
     def target(self, delay: float) -> Array:
-        """The targets of `delay` seconds ago, interpolated between rows as in training: shape (M, 12) [rad]."""
-        return at(self.time, self.q_target, self.steps - delay)
+        """The targets of `delay` seconds ago, interpolated as in training: shape (M, 12) [rad]."""
+        return at(self.time if self.sent is None else self.sent, self.q_target, self.steps - delay)
 
 
 Maker = Callable[[Sequence[Commands]], Law]

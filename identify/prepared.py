@@ -83,10 +83,10 @@ def write(data: Sequence[Series], step: float, label: Label, path: Path) -> int:
 def _rows(one: Series, rows: slice, when: Array, step: float) -> dict[str, NDArray[np.float32]]:
     """What a net would see, and the rest, at the times `when` of one stretch."""
     state = {"q": one.q, "vel": one.dq, TORQUE: one.torque}
-    found: dict[str, Array] = {name: at(one.time[rows], getattr(one, name)[rows], when) for name in _GAINS}
+    found: dict[str, Array] = {name: at(one.sent[rows], getattr(one, name)[rows], when) for name in _GAINS}
     for k, (error, velocity) in enumerate(zip(ERROR, VELOCITY, strict=True)):
         then = {name: at(one.sampled[rows], values[rows], when - k * step) for name, values in state.items()}
-        found[error] = at(one.time[rows], one.q_target[rows], when - k * step) - then["q"]
+        found[error] = at(one.sent[rows], one.q_target[rows], when - k * step) - then["q"]
         found[velocity] = then["vel"]
         if k == 0:
             found |= {"q": then["q"], TORQUE: then[TORQUE]}
@@ -129,6 +129,7 @@ def read(path: Path, label: Label) -> Series:
         sha256=sha256_of(path),
         rate=1.0 / step,
         time=time,
+        sent=time,
         sampled=np.repeat(time[:, None], N_JOINTS, axis=1),
         q=q,
         dq=wide[VELOCITY[0]],

@@ -20,7 +20,7 @@ from collect.joints import BY_KIND, N_JOINTS, Kind
 from collect.recording import Recording, find, read
 from identify import parameters
 from identify.baselines import NAMES as BASELINES
-from identify.dataset import ROTOR, kd_in_force, sampling, series, stretches
+from identify.dataset import ROTOR, kd_in_force, sampling, sent, series, stretches
 from identify.drive import PHYSICS, Start, drive
 from identify.evaluate import Judgement, judge
 from identify.features import Array, at
@@ -186,7 +186,8 @@ def _start(recording: Recording, kd: Array, rows: slice, physics: float) -> Star
     q_target, kp = (getattr(recording, name)[rows].astype(float) for name in ("q_target", "kp"))
     # A log without velocities is taken to start at rest.
     dq = np.zeros(N_JOINTS) if "dq" in recording.missing else recording.dq[rows.start].astype(float)
-    return Start(Commands(time, q_target, kp, kd[rows], steps), recording.q[rows.start].astype(float), dq)
+    commands = Commands(time, q_target, kp, kd[rows], steps, sent(recording)[rows])
+    return Start(commands, recording.q[rows.start].astype(float), dq)
 
 
 def torque(run: Run, recording: Recording) -> Judgement | None:

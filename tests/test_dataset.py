@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from synthetic import changed, recording, series
+from synthetic import DELAY, changed, motor, recording, series
 
 from collect.channels import GAP, LATE, REPEATED
 from collect.errors import UserError
@@ -14,7 +14,9 @@ from collect.recording import blank, write
 from identify import split
 from identify.dataset import inputs, load
 from identify.dataset import series as prepare
-from identify.features import Features
+from identify.delay import LONGEST, find_delay
+from identify.features import Features, at
+from identify.laws import Commands
 from identify.runs import Assignment
 from identify.settings import LSTMShape, MLPShape, Split, TrainConfig
 
@@ -61,6 +63,30 @@ class TestStretches:
         error = [30.0 * (data.q_target[k, 7] - data.q[k, 7]) for k in (50, 49, 45)]
         speed = [1.5 * data.dq[k, 7] for k in (50, 49, 45)]
         np.testing.assert_allclose(inputs(FEATURES, data, rows)[0, 7], error + speed, rtol=1e-4)
+
+
+class TestSending:
+    @pytest.mark.parametrize("age", [0.0003, 0.0015])
+    def test_a_delay_counts_from_when_commands_were_sent(self, age: float) -> None:
+        """The same motor, its commands on the way at one moment between two states or at another."""
+        original = recording()
+        q_target = motor(original.time - age, kp=25.0, kd=2.0)["q_target"].astype("f4")
+        aged = changed(original, q_target=q_target, command_age=np.full(len(original), age, "f4"))
+        data = prepare(aged, where="x")
+        delay, _ = find_delay([data], [data.with_past(LONGEST)])
+        assert delay == pytest.approx(DELAY, abs=5e-5)
+        told = Commands(data.time, data.q_target, data.kp, data.kd, data.time, data.sent)  # as a replay is told
+        np.testing.assert_allclose(told.target(DELAY)[10:], at(data.sent, data.q_target, data.time - DELAY)[10:])
+
+    def test_a_command_that_is_held_is_as_good_as_sent_again(self) -> None:
+        """Sent .5 ms before row 1 and in force to row 3; a log that says nothing sends with its rows."""
+        original = recording()
+        age = np.full(len(original), 0.001, "f4")
+        age[1:4] = [0.0005, 0.0025, 0.0045]
+        held = prepare(changed(original, command_age=age), where="x").sent
+        np.testing.assert_allclose(held[:5], [-0.001, 0.0015, 0.002, 0.004, 0.007], atol=1e-8)
+        assert (np.diff(held) > 0.0).all()
+        np.testing.assert_array_equal(prepare(original, where="x").sent, original.time)
 
 
 class TestLoading:
