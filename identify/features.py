@@ -44,6 +44,8 @@ class Features:
     """Whether twelve more columns say which joint it is (one-hot, SDK order)."""
     kind_identity: bool = False
     """Whether three more columns say whether it is a hip, a thigh or a calf: a leg that was not seen has these too."""
+    target_hold: float = 0.0
+    """For how long a policy holds its target: 0.02 at 50 Hz; 0 for targets as logged, see `identify.held` [s]."""
 
     def __post_init__(self) -> None:
         if not 0.0 < self.step <= 0.1:
@@ -52,6 +54,9 @@ class Features:
             raise ValueError(f"lags start at 0 and grow, got {list(self.lags)}")
         if self.joint_identity and self.kind_identity:
             raise ValueError("which joint it is says of which kind it is: give joint_identity or kind_identity")
+        calls = self.target_hold / self.step
+        if not 0.0 <= self.target_hold <= 0.2 or abs(calls - round(calls)) > 1e-6:
+            raise ValueError(f"target_hold must be 0 to 0.2 s, whole steps of {self.step} s, got {self.target_hold}")
 
     @property
     def width(self) -> int:
@@ -73,8 +78,8 @@ class Features:
 
     @property
     def look_back(self) -> float:
-        """Age of the oldest sample [s]."""
-        return self.lags[-1]
+        """Age of the oldest sample [s]; a target that is held may be older than the lag at which it is seen."""
+        return self.lags[-1] + self.target_hold
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -165,7 +165,8 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if sum(getattr(self, kind) is not None for kind in NETS) != 1:
             raise ValueError(f"give exactly one of {', '.join(NETS)}")
-        if self.recurrent and self.features != Features(self.features.step):
+        alone = Features(self.features.step, target_hold=self.features.target_hold)
+        if self.recurrent and self.features != alone:
             raise ValueError(f"a {self.kind} sees kp·e and kd·dq of this step alone: lags [0] and nothing more")
         if self.mlp and self.mlp.per_kind and not self.features.identity.shape[1]:
             raise ValueError("mlp.per_kind needs features.kind_identity or features.joint_identity")
