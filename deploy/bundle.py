@@ -100,6 +100,8 @@ class Manifest:
     """Content hashes of the recordings it was trained on."""
     versions: tuple[str, ...]
     files: tuple[File, ...]
+    target_hold: float = 0.0
+    """For how long targets were held that it learned from, as a policy's of that period are; 0 as logged [s]."""
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

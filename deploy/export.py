@@ -142,6 +142,7 @@ def _fill(
         data=tuple(source.sha256 for source in run.facts.sources),
         versions=run.facts.versions,
         files=tuple(File(path.name, sha256_of(path)) for path in sorted(folder.iterdir())),
+        target_hold=run.features.target_hold,
     )
     bundle.write_manifest(folder, manifest)
     return manifest

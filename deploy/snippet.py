@@ -20,10 +20,12 @@ def write(run: Run, groups: Sequence[Group], input_idx: Sequence[int]) -> str:
     """Source of actuators.py."""
     cls = "ActuatorNetMLPCfg" if run.kind == "mlp" else "ActuatorNetLSTMCfg"
     step = run.features.step
+    hold = run.features.target_hold
+    held = f"\nTrained on targets held for {1e3 * hold:g} ms (decimation = {round(hold / step)})." if hold else ""
     entries = "".join(_entry(group, cls, input_idx) for group in groups)
     return f'''"""Go2 actuators for Isaac Lab 2.2 to 2.3: ArticulationCfg(actuators=actuators("this folder"), ...).
 
-Valid for a physics step of {step:g} s only (sim.dt = {step:g}). {_LABELS[run.facts.label]}
+Valid for a physics step of {step:g} s only (sim.dt = {step:g}). {_LABELS[run.facts.label]}{held}
 Isaac Lab 3.0 calls effort_limit and velocity_limit actuator_effort_limit and actuator_velocity_limit.
 """
 

@@ -35,6 +35,11 @@ def _lines(found: Set, title: str) -> Iterator[str]:
     columns = [_most(found.train, channel) for channel in ("travel", "error", "dq", "tau_est")]
     for joint, name in enumerate(NAMES):
         yield f"| {name} | {' | '.join(_number(column[joint]) for column in columns)} |"
+    yield from ["", f"## Power above {0.5 / found.step:g} Hz, half the rate of a step of {1e3 * found.step:g} ms", ""]
+    yield "Hip / thigh / calf [%]: what a net called so cannot tell from slow motion."
+    yield from ["", "| recording | kp·e | kd·dq | torque |", "|---|---|---|---|"]
+    for one in (*found.train, *found.unseen):
+        yield f"| {_escaped(one.name)} | {' | '.join(_percent(shares) for shares in one.above.values())} |"
     yield from [
         "",
         "## Gains",
@@ -71,6 +76,11 @@ def _most(entries: Sequence[Entry], channel: str) -> np.ndarray:
 
 def _number(value: float) -> str:
     return f"{value:.2f}" if np.isfinite(value) else "not recorded"
+
+
+def _percent(shares: Sequence[float]) -> str:
+    known = np.isfinite(shares).all()
+    return " / ".join(f"{100.0 * share:.2f}" for share in shares) if known else "not known"
 
 
 def _escaped(text: object) -> str:

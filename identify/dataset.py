@@ -19,6 +19,7 @@ from collect.joints import JOINTS, N_JOINTS
 from collect.recording import Recording, find, read
 from identify.features import Array, Features, at, matrix, terms
 from identify.gains import truncated
+from identify.held import targets
 from identify.sampling import TURN, in_turns, sampled
 
 _GAP = 2.5
@@ -90,10 +91,18 @@ class Series:
         """Age of the oldest sample in a row [s]."""
         return float((self.time[:, None] - self.sampled).max(initial=0.0))
 
+    def told(self, features: Features, rows: slice, when: Array) -> tuple[Array, Array, Array]:
+        """Target, kp and kd as a net sees them at the times `when`, (M,) or (M, 12) [s], of one stretch."""
+        if features.target_hold and not self.q.any():
+            what = "the file holds errors alone: where a target was new is not known"
+            raise UserError(what, where=self.name, fix="leave out features.target_hold, or prepare it with q")
+        time = self.sent[rows]
+        q_target = targets(time, self.q_target[rows], features.target_hold, when)
+        return q_target, at(time, self.kp[rows], when), at(time, self.kd[rows], when)
+
     def seen(self, features: Features, rows: slice, when: Array) -> tuple[Array, ...]:
         """What a net sees at the times `when`, (M,) or (M, 12) [s], of one stretch, see `identify.features.terms`."""
-        commands = (at(self.sent[rows], values[rows], when) for values in (self.q_target, self.kp, self.kd))
-        q_target, kp, kd = commands
+        q_target, kp, kd = self.told(features, rows, when)
         q, dq = (at(self.sampled[rows], values[rows], when) for values in (self.q, self.dq))
         return terms(features, q_target, q, dq, kp, kd)
 

@@ -66,7 +66,8 @@ def endure(runs: list[Run], recording: Recording, predictor: Predictor, seconds:
     told = (recording.q_target.astype(float), recording.kp.astype(float), kd_in_force(recording))
     q_target, kp, kd = (forth_and_back(values[rows]) for values in told)
     whole = np.concatenate([time, 2.0 * time[-1] - time[-2:0:-1]])  # the turning rows once
-    period = _GRID * np.ceil(2.0 * time[-1] / _GRID - 1e-9)
+    grid = max([_GRID, *(run.features.target_hold for run in runs)])
+    period = grid * np.ceil(2.0 * time[-1] / grid - 1e-9)
     stamps = (whole + period * np.arange(passes)[:, None]).ravel()
     steps = np.arange(0.0, period * (passes - 1) + once[-1], predictor.physics)
     q_target, kp, kd = (np.tile(values, (passes, 1)) for values in (q_target, kp, kd))

@@ -11,10 +11,11 @@ the motion changes kp·e. A motor obeys an old target but feels the present posi
 scaling of the columns belongs to the net (`identify.models`), not to its caller.
 
 A lag is a time, counted from when the joint was sampled (`identify.sampling`); between the rows of a log targets and
-states are interpolated linearly, each at its own times. Nothing is low-passed before
-a net is trained at a step longer than the log's: a simulator also hands its net the value of that instant,
-and a filter would add a delay of its own. The sensors' noise above half the rate is therefore part of what
-the net sees, as it is on the robot.
+states are interpolated linearly, each at its own times. A net of a longer step than the log's is called at all of its
+rows, at every phase of the step: nothing is thinned out. Nor is anything low-passed before: `identify.aliasing` says
+how little lies above half the rate, and nets that learned from filtered rows were worse (README, Models). The torque
+above 100 Hz follows the measured velocity in part (coherence .1 / .2 / .05 at katari16's hips, thighs and calves), so
+that a filter takes away some of what is to be learned; and who calls a net has none that knows the future.
 """
 
 from __future__ import annotations
@@ -50,6 +51,8 @@ class Features:
     """Whether twelve more columns say which joint it is (one-hot, SDK order)."""
     kind_identity: bool = False
     """Whether three more columns say whether it is a hip, a thigh or a calf: a leg that was not seen has these too."""
+    target_hold: float = 0.0
+    """For how long a policy holds its target: 0.02 at 50 Hz; 0 for targets as logged, see `identify.held` [s]."""
 
     def __post_init__(self) -> None:
         require(
@@ -62,7 +65,16 @@ class Features:
                 not (self.joint_identity and self.kind_identity)
                 or "which joint it is says of which kind it is: give joint_identity or kind_identity"
             ),
+            lambda: (
+                (0.0 <= self.target_hold <= 0.2 and abs(self._calls - round(self._calls)) < 1e-6)
+                or f"target_hold must be 0 to 0.2 s, whole steps of {self.step} s, got {self.target_hold}"
+            ),
         )
+
+    @property
+    def _calls(self) -> float:
+        """How often the net is called while a target is held."""
+        return self.target_hold / self.step
 
     @property
     def width(self) -> int:
@@ -84,8 +96,8 @@ class Features:
 
     @property
     def look_back(self) -> float:
-        """Age of the oldest sample [s]."""
-        return self.lags[-1]
+        """Age of the oldest sample [s]; a target that is held may be older than the lag at which it is seen."""
+        return self.lags[-1] + self.target_hold
 
     @property
     def names(self) -> tuple[str, ...]:

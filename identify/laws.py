@@ -22,6 +22,7 @@ from torch import nn
 from collect.joints import N_JOINTS
 from identify.baselines import envelope, friction_law
 from identify.features import Array, Features, at, columns, terms
+from identify.held import targets
 from identify.models import MLP, Model, StatelessLSTM
 from identify.runs import Friction, Run
 
@@ -57,6 +58,11 @@ class Commands:
     """When each row's command was sent, shape (N,) [s]; None: with its row."""
 
     @property
+    def _told(self) -> Array:
+        """When the commands came, shape (N,) [s]."""
+        return self.time if self.sent is None else self.sent
+
+    @property
     def step(self) -> float:
         """One physics step [s]."""
         return float(self.steps[1] - self.steps[0])
@@ -71,7 +77,11 @@ class Commands:
 
     def target(self, delay: float) -> Array:
         """The targets of `delay` seconds ago, interpolated as in training: shape (M, 12) [rad]."""
-        return at(self.time if self.sent is None else self.sent, self.q_target, self.steps - delay)
+        return at(self._told, self.q_target, self.steps - delay)
+
+    def held(self, hold: float) -> Array:
+        """The targets as a net sees them that learned with such a `target_hold` [s]: shape (M, 12) [rad]."""
+        return targets(self._told, self.q_target, hold, self.steps)
 
 
 Maker = Callable[[Sequence[Commands]], Law]
@@ -161,7 +171,7 @@ def _friction(parts: Sequence[Commands], friction: Friction) -> Law:
 
 def lagged(parts: Sequence[Commands], features: Features, predict: Callable[[NDArray[np.float32]], Array]) -> Law:
     """A predictor of columns; before the start its past is the measured start, as in training."""
-    target, (kp, kd) = stacked(parts, lambda one: one.target(0.0)), gains(parts)
+    target, (kp, kd) = stacked(parts, lambda one: one.held(features.target_hold)), gains(parts)
     back = np.array(features.lags) / parts[0].step
     whole = np.floor(back + 1e-9).astype(int)
     share = (back - whole)[:, None, None]

@@ -1,12 +1,13 @@
 """What is wrong with a set of recordings to learn from, and with those that are to judge it.
 
 Each is judged for itself by `collect.verdict`; here is what only shows when they lie side by side: rates that differ,
-joints that never move, the same rows twice, gains and motions of which nothing was shown.
+joints that never move, the same rows twice, gains and motions of which nothing was shown; and what a net that is called
+at the simulator's step cannot see, or is told otherwise than the motors were.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
@@ -20,6 +21,7 @@ from collect.joints import BY_KIND, KINDS, N_JOINTS, NAMES, Kind
 from collect.quality import Quality, assess
 from collect.recording import Recording
 from collect.verdict import Verdict, judge
+from identify import aliasing, held
 from identify.dataset import sampling, stretches
 
 _SHARED = 0.01
@@ -50,6 +52,8 @@ class Entry:
     """Mean and largest age of a joint's sample in a row [s]; 0 where joints are sampled with their row."""
     gaps: int
     """Rows after one."""
+    above: Mapping[str, tuple[float, ...]]
+    """Share of power above half the rate of the net's calls, see `identify.aliasing`."""
 
     @property
     def name(self) -> str:
@@ -100,12 +104,19 @@ class Set:
 
     train: tuple[Entry, ...]
     unseen: tuple[Entry, ...]
+    step: float
+    """At which the simulator will call the net [s]."""
     findings: tuple[Finding, ...]
     """What spoils first."""
 
 
 def lint(
-    train: Sequence[Recording], unseen: Sequence[Recording] = (), report: Callable[[str], None] = lambda name: None
+    train: Sequence[Recording],
+    unseen: Sequence[Recording] = (),
+    report: Callable[[str], None] = lambda name: None,
+    *,
+    step: float = 0.005,
+    hold: float = 0.0,
 ) -> Set:
     """Look through a set.
 
@@ -113,17 +124,20 @@ def lint(
         train: recordings to train on.
         unseen: recordings that judge; none of their rows may be among the others'.
         report: called after each recording with its name.
+        step: at which the simulator will call the net [s].
+        hold: the `Features.target_hold` of the net [s].
     """
     entries: list[Entry] = []
     for one in (*train, *unseen):
-        entries.append(_entry(one))
+        entries.append(_entry(one, step))
         report(one.session)
     mine, theirs = tuple(entries[: len(train)]), tuple(entries[len(train) :])
     found = [*_each(entries), *_twice(mine, theirs), *_unlike(mine), *_still(mine), *_beyond(mine, theirs)]
-    return Set(mine, theirs, tuple(sorted(found, key=lambda finding: not finding.spoils)))
+    found += [*_aliased(entries, step), *_held(entries, hold)]
+    return Set(mine, theirs, step, tuple(sorted(found, key=lambda finding: not finding.spoils)))
 
 
-def _entry(recording: Recording) -> Entry:
+def _entry(recording: Recording, step: float) -> Entry:
     quality = assess(recording)
     ages = (recording.clock[:, None] - sampling(recording))[_within(recording)]
     return Entry(
@@ -132,6 +146,7 @@ def _entry(recording: Recording) -> Entry:
         judge(quality),
         (float(ages.mean()), float(ages.max())) if len(ages) else (0.0, 0.0),
         int(((recording.flags & GAP) > 0).sum()),
+        aliasing.above(recording, step),
     )
 
 
@@ -208,6 +223,26 @@ def _reach(train: Sequence[Entry], one: Entry, kind: Kind) -> Iterator[tuple[str
         found = [float(np.nan_to_num(entry.extent(channel)[BY_KIND[kind]].max())) for entry in (one, *train)]
         if all(found):
             yield what, unit, found[0], max(found[1:])
+
+
+def _aliased(entries: Sequence[Entry], step: float) -> Iterator[Finding]:
+    """What folds down into slow motion at the simulator's step."""
+    for one in entries:
+        for signal, shares in one.above.items():
+            for kind, share in zip(KINDS, shares, strict=True):
+                if share > aliasing.LIMIT:
+                    folded = f"a net called every {1e3 * step:g} ms takes it for slow motion"
+                    text = f"{share:.0%} of the power of {kind} {signal} lies above {0.5 / step:g} Hz: {folded}"
+                    yield Finding(False, one.name, text)
+
+
+def _held(entries: Sequence[Entry], hold: float) -> Iterator[Finding]:
+    """Targets that a net would see as a policy's and that the motors did not get so."""
+    for one in entries if hold else ():
+        log = one.recording
+        q_target, kp = log.q_target.astype(float), log.kp.astype(float)
+        if words := held.warning(log.clock, q_target, kp, tuple(stretches(log)), hold):
+            yield Finding(False, one.name, words)
 
 
 def _listed(words: Sequence[str]) -> str:

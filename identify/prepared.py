@@ -7,9 +7,9 @@
     step                                   between two rows [s]
 
 and, from `identify prepare`, also q [rad], kd_commanded (motors may close another, `identify.gains`), time [s],
-segment and the segments' names, label, the recordings' names and hashes. Where a row's past is not the row before, a
-new stretch begins: nothing is interpolated across. A file whose rows are shuffled has no past at all and is refused,
-for no honest split can be made of it.
+segment and the segments' names, label, target_hold (`identify.held`), the recordings' names and hashes. Where a row's
+past is not the row before, a new stretch begins: nothing is interpolated across. A file whose rows are shuffled has no
+past at all and is refused, for no honest split can be made of it.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from collect.joints import N_JOINTS
 from collect.recording import sha256_of
 from identify.dataset import Label, Series
 from identify.features import Array, at
+from identify.held import targets
 
 ERROR = ("pos_err(t)", "pos_err(t-1)", "pos_err(t-2)")
 VELOCITY = ("vel(t)", "vel(t-1)", "vel(t-2)")
@@ -40,7 +41,7 @@ _MOST = 1 << 31
 """Bytes that a file may unpack to."""
 
 
-def write(data: Sequence[Series], step: float, label: Label, path: Path) -> int:
+def write(data: Sequence[Series], step: float, label: Label, path: Path, *, hold: float = 0.0) -> int:
     """Write recordings as one NPZ, called every `step` along each stretch.
 
     Args:
@@ -48,6 +49,7 @@ def write(data: Sequence[Series], step: float, label: Label, path: Path) -> int:
         step: between two rows [s].
         label: which torque it is.
         path: the file; it must not exist.
+        hold: for how long a policy holds its target, `Features.target_hold` [s]; 0 for targets as logged.
 
     Returns:
         How many rows it holds.
@@ -63,12 +65,13 @@ def write(data: Sequence[Series], step: float, label: Label, path: Path) -> int:
             when = np.arange(one.sampled[rows][0].max() + 2.0 * step, one.time[rows][-1] + 1e-9, step)
             if len(when):
                 index = np.full(len(when), first + one.segment[rows.start])
-                parts.append(_rows(one, rows, when, step) | {"time": began + when, "segment": index})
+                parts.append(_rows(one, rows, when, step, hold) | {"time": began + when, "segment": index})
         began, first = began + one.time[-1] + 1.0, first + len(one.segments)
     if not parts:
         raise UserError("no stretch is two steps long", where=str(path), fix="a shorter --step, or longer recordings")
     table = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     facts: dict[str, Any] = {"step": np.float64(step), "label": np.str_(label), "segments": np.array(names)}
+    facts["target_hold"] = np.float64(hold)
     facts |= {"recordings": [one.name for one in data], "sha256": [one.sha256 for one in data]}
     try:
         with path.open("xb") as file:
@@ -80,13 +83,13 @@ def write(data: Sequence[Series], step: float, label: Label, path: Path) -> int:
     return len(table["time"])
 
 
-def _rows(one: Series, rows: slice, when: Array, step: float) -> dict[str, NDArray[np.float32]]:
+def _rows(one: Series, rows: slice, when: Array, step: float, hold: float) -> dict[str, NDArray[np.float32]]:
     """What a net would see, and the rest, at the times `when` of one stretch."""
     state = {"q": one.q, "vel": one.dq, TORQUE: one.torque}
     found: dict[str, Array] = {name: at(one.sent[rows], getattr(one, name)[rows], when) for name in _GAINS}
     for k, (error, velocity) in enumerate(zip(ERROR, VELOCITY, strict=True)):
         then = {name: at(one.sampled[rows], values[rows], when - k * step) for name, values in state.items()}
-        found[error] = at(one.sent[rows], one.q_target[rows], when - k * step) - then["q"]
+        found[error] = targets(one.sent[rows], one.q_target[rows], hold, when - k * step) - then["q"]
         found[velocity] = then["vel"]
         if k == 0:
             found |= {"q": then["q"], TORQUE: then[TORQUE]}

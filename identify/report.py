@@ -270,6 +270,7 @@ def _run(run: Run) -> RunView:
         ("label", run.facts.label),
         ("inputs", ", ".join(run.features.names)),
         ("called every", f"{1e3 * run.features.step:g} ms"),
+        ("targets", f"held for {1e3 * hold:g} ms" if (hold := run.features.target_hold) else "as logged"),
         ("gains in training", ", ".join(gains)),
         ("delay of delayed PD", f"{run.baselines.delay_in_words}, fitted on the training rows"),
         ("seed", str(run.facts.seed)),

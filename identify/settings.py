@@ -184,7 +184,7 @@ class TrainConfig:
             ),
             lambda: (
                 self.recurrent is None
-                or self.features == Features(self.features.step)
+                or self.features == Features(self.features.step, target_hold=self.features.target_hold)
                 or f"a {self.kind} sees kp·e and kd·dq of this step alone: lags [0] and nothing more"
             ),
             lambda: (

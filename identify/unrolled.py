@@ -75,7 +75,7 @@ def tracks(features: Features, data: Series, rows: NDArray[np.bool_]) -> list[Tr
             for leg in range(len(LEGS)):
                 mine = slice(_LEG * leg, _LEG * (leg + 1))
                 turned[k, leg] = np.linalg.inv(inertia[mine, mine])
-        q_target, kp, kd = (at(data.sent[part], getattr(data, name)[part], when) for name in ("q_target", "kp", "kd"))
+        q_target, kp, kd = data.told(features, part, when)
         kept = rows[part][np.clip(np.searchsorted(time, when), 0, len(time) - 1)]
         found.append(Track(data.name, q, dq, q_target, kp, kd, bias, turned, kept))
     return found

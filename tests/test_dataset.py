@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from synthetic import DELAY, changed, motor, recording, series
 
 from collect.channels import GAP, LATE, REPEATED
 from collect.errors import UserError
 from collect.recording import blank, write
 from identify import split
+from identify.batches import pieces
 from identify.dataset import inputs, load
 from identify.dataset import series as prepare
-from identify.delay import LONGEST, find_delay
+from identify.delay import LONGEST, delayed_pd, find_delay
 from identify.features import Features, at
 from identify.laws import Commands
 from identify.runs import Assignment
@@ -54,6 +57,36 @@ class TestStretches:
         data, clean = prepare(poisoned, where="x"), prepare(original, where="x")
         rows = data.segment == 1
         np.testing.assert_array_equal(inputs(FEATURES, data, rows), inputs(FEATURES, clean, rows))
+
+    @pytest.mark.parametrize("seed", range(3))
+    def test_nothing_that_a_stretch_gives_depends_on_another(self, seed: int) -> None:
+        """Gaps, holes and segments at random: a stretch alone in its log gives the same rows, labels and counts."""
+        chance = np.random.default_rng(seed)
+        original = recording(segments=("a", "b", "c"), seconds=3.0)
+        flags, segment = original.flags.copy(), original.segment.copy()
+        time = original.time + 0.05 * np.cumsum(chance.random(1500) < 0.004)
+        flags[chance.random(1500) < 0.004] |= GAP
+        segment[chance.integers(1400) :][: chance.integers(100)] = -1
+        whole = prepare(changed(original, flags=flags, time=time, segment=segment), where="x")
+        assert len(whole.stretches) > 3
+        features = (FEATURES, Features(0.005, (0.0, 0.005), target_hold=0.02))
+        usable, shape, none = whole.with_past(0.025), LSTMShape(span=0.5, warm_up=0.1), np.zeros(1500, bool)
+        outside = [*np.flatnonzero(~np.isin(np.arange(1500), np.concatenate([np.r_[s] for s in whole.stretches])))]
+        assert not usable[outside].any()
+        for rows in whole.stretches:
+            inside = none.copy()
+            inside[rows] = True
+            wild = {n: np.where(inside[:, None], getattr(whole, n), 1e6) for n in ("q", "dq", "q_target", "torque")}
+            alone, kept = dataclasses.replace(whole, **wild), inside & usable
+            for one in features:
+                np.testing.assert_array_equal(inputs(one, alone, kept), inputs(one, whole, kept))
+            np.testing.assert_array_equal(delayed_pd(alone, 0.02)[inside], delayed_pd(whole, 0.02)[inside])
+            if kept.sum() > 5:  # fewer may lie between two calls
+                mine, every = (
+                    pieces(Features(0.005), shape, [data], [kept], 8, torch.device("cpu")) for data in (alone, whole)
+                )
+                for name in ("x", "y", "counts"):
+                    assert torch.equal(getattr(mine, name), getattr(every, name))
 
     def test_inputs_are_the_terms_of_the_law_at_their_lags(self) -> None:
         """Row 50, joint 7, by hand."""

@@ -155,6 +155,17 @@ class TestExport:
         _, manifest = exported(make_run(tmp_path / "run2", "identity"), tmp_path / "c")
         assert [net.joints for net in manifest.nets] == [(name,) for name in NAMES]
 
+    def test_held_targets_are_told(self, tmp_path, monkeypatch):
+        """In the manifest, and as the decimation of a policy that holds its targets so."""
+        features = Features(0.005, (0.0, 0.005, 0.010), target_hold=0.02)
+        monkeypatch.setitem(SMALL, "held", TrainConfig(features=features, mlp=MLPShape(hidden=4, layers=1)))
+        folder, manifest = exported(make_run(tmp_path / "held", "held"), tmp_path / "a")
+        assert bundle.open_bundle(folder).target_hold == manifest.target_hold == 0.02
+        assert "Trained on targets held for 20 ms (decimation = 4)." in (folder / "actuators.py").read_text()
+        folder, manifest = exported(make_run(tmp_path / "plain", "mlp"), tmp_path / "b")
+        assert manifest.target_hold == 0.0
+        assert "decimation" not in (folder / "actuators.py").read_text()
+
     def test_folded_gains_matter(self, tmp_path):
         """Other gains, other torques: they are really inside."""
         run = make_run(tmp_path / "run", "mlp")

@@ -81,6 +81,22 @@ class TestSideBySide:
         found = lint([changed(good, tau_est=blank(len(good), 12))])
         assert said(found, "no tau_est recorded: only label tau_joint") == [(False, "a")]
 
+    def test_what_lies_above_half_the_rate_of_the_net(self, good: Recording) -> None:
+        """A tone of 120 Hz with a tenth of the torque's power, in the calves: at 2 ms it is told apart, at 5 ms not."""
+        tone = np.sin(2.0 * np.pi * 120.0 * good.time)[:, None] * np.isin(np.arange(12) % 3, 2)
+        loud = good.tau_est.std(0) * np.sqrt(2.0 / 9.0) * tone
+        found = lint([hummed := changed(good, tau_est=(good.tau_est + loud).astype("f4"))])
+        assert said(found, "10% of the power of calf torque lies above 100 Hz") == [(False, "a")]
+        assert len(said(found, "takes it for slow motion")) == 1
+        assert not said(lint([hummed], step=0.002), "takes it for slow motion")
+        assert not said(lint([good]), "takes it for slow motion")
+
+    def test_targets_that_motors_did_not_get_so(self, good: Recording) -> None:
+        """Held for 20 ms a smooth log's are others; a staircase's are those it has."""
+        stairs = changed(good, session="stairs", q_target=good.q_target[np.arange(3000) // 10 * 10])
+        assert said(lint([good, stairs], hold=0.02), "are no steps of 20 ms") == [(False, "a")]
+        assert not said(lint([good, stairs]), "are no steps")
+
     def test_gains_and_motion_that_were_not_shown(self, good: Recording) -> None:
         """What judges is told apart from what was trained."""
         found = lint([good], [recording("b", seconds=4.0, kd=5.0, scale=0.4)])
@@ -102,6 +118,8 @@ class TestCard:
         (row,) = (line for line in text.splitlines() if line.startswith("| a | collect"))
         assert [cell.strip() for cell in row.split("|")[4:7]] == ["6.0", "500", "1"]
         assert "| 25 | 1.5 | 0.0 | 4.0 |" in text
+        assert "## Power above 100 Hz, half the rate of a step of 5 ms" in text
+        assert "| b | 0.00 / 0.00 / 0.00 | 0.00 / 0.00 / 0.00 | 0.00 / 0.00 / 0.00 |" in text
         assert all(f"| {name} |" in text for name in NAMES)
         assert text == card(lint([gappy], [recording("b", seconds=4.0, kd=1.5)]), "mine")
 

@@ -171,10 +171,11 @@ class TestRefusals:
 
 @pytest.mark.slow
 def test_prepare_and_train_as_a_user_types_them(tmp_path: Path) -> None:
-    """From a recording to a run with its report."""
+    """From a recording to a run with its report; smooth targets are not held without a word."""
     write_recording(recording("a", seconds=8.0), tmp_path / "a.h5")
     shape = MLPShape(hidden=8, layers=1)
-    config = TrainConfig(FEATURES, mlp=shape, training=Training(epochs=1), split=Split(cycle=2.0))
+    held = dataclasses.replace(FEATURES, target_hold=0.02)
+    config = TrainConfig(held, mlp=shape, training=Training(epochs=1), split=Split(cycle=2.0))
     (tmp_path / "config.yaml").write_text(dump(config))
     for line in ("prepare a.h5 --out a.npz", "train config.yaml --data a.npz --out run"):
         done = subprocess.run(
@@ -186,4 +187,5 @@ def test_prepare_and_train_as_a_user_types_them(tmp_path: Path) -> None:
             check=False,
         )
         assert done.returncode == 0, done.stderr
+    assert "note  a: its targets are no steps of 20 ms" in done.stderr
     assert (tmp_path / "run" / "report.html").is_file()

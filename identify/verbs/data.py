@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -11,13 +12,21 @@ from collect.errors import UserError
 from identify.verbs.terminal import Label, Recordings, progress, write_new
 
 
-def lint(recordings: Recordings, unseen: tuple[Path, ...] = (), card: Path | None = None) -> int:
+def lint(
+    recordings: Recordings,
+    unseen: tuple[Path, ...] = (),
+    card: Path | None = None,
+    step: float = 0.005,
+    target_hold: float = 0.0,
+) -> int:
     """Look for what is wrong with recordings to train on, and with those that judge; exit code 1 for a fault.
 
     Args:
         recordings: Recordings to train on, or folders of them.
         unseen: Recordings that shall judge.
         card: Write a dataset card, Markdown with the hashes, to this file; it must not exist.
+        step: At which the simulator will call the net, in seconds.
+        target_hold: As the net's configuration has it, in seconds.
     """
     from collect.recording import find, read
     from identify import card as cards
@@ -25,10 +34,12 @@ def lint(recordings: Recordings, unseen: tuple[Path, ...] = (), card: Path | Non
 
     if not recordings:
         raise UserError("no recording named", where="python -m identify lint", fix="name recordings or folders")
+    _check(step, target_hold)
     train, judging = ([read(path) for path in find([*paths])] for paths in (recordings, unseen))
     with progress() as bar:
         task = bar.add_task("lint", total=len(train) + len(judging), note="")
-        found = linting.lint(train, judging, lambda name: bar.update(task, advance=1, note=name))
+        show = partial(bar.update, task, advance=1)
+        found = linting.lint(train, judging, lambda name: show(note=name), step=step, hold=target_hold)
     for finding in found.findings:
         mark = "[red]mend[/red]" if finding.spoils else "note"
         Console().print(f"{mark}  {escape(f'{finding.where}: {finding.text}')}", highlight=False, soft_wrap=True)
@@ -43,7 +54,9 @@ def lint(recordings: Recordings, unseen: tuple[Path, ...] = (), card: Path | Non
     return 1 if spoilt else 0
 
 
-def prepare(recordings: Recordings, out: Path, step: float = 0.005, label: Label = "tau_est") -> int:
+def prepare(
+    recordings: Recordings, out: Path, step: float = 0.005, label: Label = "tau_est", target_hold: float = 0.0
+) -> int:
     """Write recordings as the NPZ that others train from: error and velocity at t, t-1, t-2, and the torque.
 
     Args:
@@ -51,11 +64,21 @@ def prepare(recordings: Recordings, out: Path, step: float = 0.005, label: Label
         out: The file; it must not exist.
         step: Between two rows, and between t and t-1, in seconds: that of the simulator.
         label: The torque: what the motor reports, or what moved the joint.
+        target_hold: Show targets as a policy holds them for so long, in seconds: 0.02 at 50 Hz; 0 as logged.
     """
     from identify import dataset, prepared
 
-    if not 0.0 < step <= 0.1:
-        raise UserError(f"--step is {step} s", where="--step", fix="give one above 0 and at most 0.1")
-    rows = prepared.write(dataset.load([*recordings], label), step, label, out)
+    _check(step, target_hold)
+    data = dataset.load([*recordings], label)
+    rows = prepared.write(data, step, label, out, hold=target_hold)
     print(f"prepared {out}: {rows} rows of 12 joints, {1e3 * step:g} ms apart")
     return 0
+
+
+def _check(step: float, target_hold: float) -> None:
+    from identify.features import Features
+
+    try:
+        Features(step, target_hold=target_hold)
+    except ValueError as error:
+        raise UserError(str(error), where="--step, --target-hold", fix="give those of the net's simulator") from error

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from rich.console import Console
+from rich.markup import escape
 
 from collect.errors import UserError
 from identify.verbs.terminal import (
@@ -23,7 +25,9 @@ from identify.verbs.terminal import (
 )
 
 if TYPE_CHECKING:
+    from identify.dataset import Series
     from identify.fit import Epoch
+    from identify.settings import TrainConfig
     from identify.through import Pass
 
 
@@ -55,6 +59,7 @@ def train(
     if out.exists() and not resume:
         raise UserError("the run exists and is never overwritten", where=str(out), fix="another --out, or --resume")
     recordings = dataset.load([*data], settings.label)
+    _warn(settings, recordings)
     with progress() as bar:
         task = bar.add_task(f"{settings.kind} on {len(recordings)} recordings", total=settings.training.epochs, note="")
 
@@ -107,6 +112,7 @@ def holdout(
 
     settings = load_config(config, TrainConfig)
     recordings = dataset.load([*data], settings.label)
+    _warn(settings, recordings)
     names = list(holding.parts(recordings, by))
     with progress() as bar:
         task = bar.add_task(f"{settings.kind}, by {by}", total=len(names) * settings.training.epochs, note="")
@@ -175,3 +181,13 @@ def ensemble(run: Runs, trained_on: tuple[Path, ...], data: tuple[Path, ...]) ->
     for one in fresh(gathered, dataset.load([*data], label)):
         Console().print(tables.together(gathered, one))
     return 0
+
+
+def _warn(settings: TrainConfig, recordings: Sequence[Series]) -> None:
+    """Say of which recordings `features.target_hold` shows the net other targets than the motors had."""
+    from identify import held
+
+    hold = settings.features.target_hold
+    for one in recordings if hold else ():
+        if words := held.warning(one.time, one.q_target, one.kp, one.stretches, hold):
+            Console(stderr=True).print(f"note  {escape(one.name)}: {words}", highlight=False, soft_wrap=True)
