@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from collect import damping
+from collect.console import Console
 from collect.heartbeat import Heartbeat, Phase
 from collect.interrupts import IMPATIENT, answered
 from collect.joints import N_JOINTS
@@ -43,15 +44,16 @@ class Ending:
 class Guard:
     """Stands by with a damping frame."""
 
-    def __init__(self, link: Link, page: Heartbeat, control: int) -> None:
+    def __init__(self, link: Link, page: Heartbeat, control: int, console: Console | None = None) -> None:
         """Get everything ready that damping needs.
 
         Args:
             link: a participant of the guard's own.
             page: shared with the control process.
             control: its process id; a child of this process.
+            console: where Enter stops control; None where the terminal is used for other answers.
         """
-        self._page, self._control = page, control
+        self._page, self._control, self._console = page, control, console
         self._writer = link.writer(LOWCMD, LowCmd)
         self._states = Inbox(link, LOWSTATE, LowState)
         self._message = damping.frame(np.zeros(N_JOINTS)).seal()
@@ -59,7 +61,7 @@ class Guard:
         self._signals = 0
 
     def watch(self) -> Ending:
-        """Wait for the end of the control process; damp if it comes too early. Signals are passed on to it."""
+        """Wait for the end of the control process; damp if it comes too early. Signals and Enter are passed on."""
         page = self._page
         with answered(self._pass_on):
             due = time.monotonic()
@@ -74,8 +76,12 @@ class Guard:
                 if left <= 0.0:
                     return self._hung(page.age)
                 due = now + left
-                if select.select([self._pidfd], [], [], left)[0]:
+                files = self._console.files if self._console else []
+                ready = select.select([self._pidfd, *files], [], [], left)[0]
+                if self._pidfd in ready:
                     return self._ended()
+                if ready and self._console and self._console.entered():
+                    self._pass_on(signal.SIGINT, None)
 
     def _pass_on(self, number: int, _frame: Any) -> None:
         """Control answers a signal with damping; once it has gone the guard's own damping takes its time."""

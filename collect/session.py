@@ -13,6 +13,7 @@ from pathlib import Path
 
 from collect import acceptance, damping, motion, recording, sealing
 from collect.acceptance import Acceptance
+from collect.console import Console
 from collect.errors import UserError
 from collect.guard import Ending, Guard
 from collect.heartbeat import Heartbeat
@@ -55,11 +56,11 @@ def run(plan: Plan, options: Options) -> int:
     with claim(options.place):
         confirm_hanging(options.place)
         move = partial(motion.move, plan, options, target, accepted=accepted)
-        ending = guarded(options.place, move)
+        ending = guarded(options.place, move, Console())
     return _end(ending, target.with_suffix(SUFFIX))
 
 
-def guarded(place: Place, work: Callable[[Heartbeat], int]) -> Ending:
+def guarded(place: Place, work: Callable[[Heartbeat], int], console: Console | None = None) -> Ending:
     """Do work that moves the robot in a child process and guard it from this one, which has not used DDS before."""
     page = Heartbeat()
     sys.stdout.flush()
@@ -70,7 +71,7 @@ def guarded(place: Place, work: Callable[[Heartbeat], int]) -> Ending:
     with realtime(GUARD):
         try:
             link = Link(place.interface, place.domain)
-            guard = Guard(link, page, control)
+            guard = Guard(link, page, control, console)
             page.guard = link.guid
             return guard.watch()
         except BaseException:  # without a guard nothing may move; control would notice, this is sooner
