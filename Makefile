@@ -21,7 +21,7 @@ test: check install-0.10
 bench: install
 	$(RUN) -m pytest tests/benchmarks -s
 
-# All counts of the fault suite, all mutants, and the table docs/faults.md; most of an hour on a quiet machine.
+# All counts of the fault suite, all mutants, and the table docs/faults.md; an hour and a half on a quiet machine.
 faults: install
 	$(RUN) tests/faults/report.py
 

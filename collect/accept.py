@@ -113,4 +113,4 @@ def _measure(options: Options, page: Heartbeat, tell: int) -> int:
 
 
 def _code(reason: str, *, still: bool) -> int:
-    return NOT_STILL if not still else OPERATOR if reason.startswith("S2") else STOPPED
+    return NOT_STILL if not still else OPERATOR if reason.startswith(("S2", "S4")) else STOPPED

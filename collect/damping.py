@@ -86,7 +86,7 @@ def stream(
             still_since = None
         if still_since and now - still_since >= STILL and now >= enough:
             return True
-        if hurried() and now - start >= SHORTEST:
+        if hurried() and now - start >= SHORTEST + PERIOD:  # the last message counts
             return False
         due = max(due, now - 5 * PERIOD)  # after a stand-still no burst
         time.sleep(max(due - now, 0.0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import signal
@@ -39,6 +40,8 @@ MOST_JITTER = 0.015
 STOPPED, OPERATOR, NOT_STILL = 3, 4, 6
 """Exit codes: stopped by a check, by the operator, robot not seen still or damped by the guard."""
 SIMULATOR = "simulator"
+PR_SET_DUMPABLE = 4
+"""Of linux/prctl.h."""
 _CHANNELS = {name: (name,) for name in ("tick", "temperature", "mode")} | {"battery": ("voltage", "current", "soc")}
 """Of the recording, by what a simulator does not deliver."""
 
@@ -204,6 +207,8 @@ def _statistics(control: Control, elapsed: float, cpu: float) -> dict[str, float
 def run(work: Callable[[], int]) -> None:
     """Be the control process that does this work, which gives the exit code; does not return."""
     os.setsid()  # a signal of the terminal's goes to the guard, which passes it on
+    # No core dump: the guard learns of a crash only after it, and one into a pipe heeds no RLIMIT_CORE (core(5)).
+    ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
     code = 1
     try:
         for number in SIGNALS:

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collect import damping
-from collect.control import LISTEN, StopError
+from collect.control import LATE_ROW, LISTEN, StopError
+from collect.errors import UserError
 from collect.heartbeat import Heartbeat, Phase
 from collect.interrupts import IMPATIENT, SIGNALS
 from collect.joints import N_JOINTS
@@ -89,7 +90,7 @@ class Stand:
             without: codes of checks that the measurement itself would trip.
 
         Raises:
-            StopError: when a check trips or the operator interrupts; the robot has been damped.
+            StopError: when a check trips, the operator interrupts or anything else fails; the robot has been damped.
         """
         self._checks = tuple(c for c in IN_MOTION if c.code not in without and c.reaction == "damp")
         self._observer = Observer(frozenset())
@@ -107,6 +108,10 @@ class Stand:
                 state = self._next_state()
                 self.damp_all(state["motor_state"]["q"][:N_JOINTS])
                 yield
+            except (StopError, UserError):
+                raise
+            except Exception as error:  # whatever it is, it is told as a stop
+                raise StopError(f"L13 {type(error).__name__}: {error}") from error
             finally:
                 self.still = damping.stream(
                     self._writer,
@@ -168,9 +173,15 @@ class Stand:
                 command(k)
                 if not permitted(self.frame):
                     raise StopError("L14 refused own command")
-                self._writer.write(altered(k, self.frame.seal()))
-                self._sent = time.monotonic()
+                self._send(altered(k, self.frame.seal()))
         return seen
+
+    def _send(self, message: Any) -> None:
+        try:
+            self._writer.write(message)
+        except Exception as error:
+            raise StopError(f"L15 DDS write failed: {error}") from error
+        self._sent = time.monotonic()
 
     def _next_state(self) -> NDArray[Any]:
         """The next good state, checked."""
@@ -182,10 +193,15 @@ class Stand:
             if self._stop is not None:
                 raise StopError(self._stop)
             watch.late = now - self._woke - PERIOD if now - self._woke > LISTEN + PERIOD else 0.0
+            slow = now - self._woke > PERIOD + LATE_ROW
             self._woke = now
             watch.age = now - self._received
             self._lookout.look(watch)
             good = [one.record for one in states if self._observer.accepts(one.record) is None]
+            for state in good:
+                if self._pace.advance(int(state["tick"]), now):
+                    self._observer.timing(self._pace.step, self._pace.gap, slow)
+                    slow = False
             if good:
                 self._received, watch.age = now, 0.0
                 self._observe(good[-1])
@@ -196,8 +212,6 @@ class Stand:
 
     def _observe(self, state: NDArray[Any]) -> None:
         q = state["motor_state"]["q"][:N_JOINTS]
-        self._pace.advance(int(state["tick"]), self._received)
-        self._observer.timing(self._pace.step, False, False)
         target = np.where(self.frame.kp > 0.0, self.frame.q, q)  # a damped joint tracks nothing
         self._observer.observe(state, target, np.zeros(N_JOINTS), 0.0)
         far = np.abs(target - q)
@@ -209,7 +223,8 @@ class Stand:
         """A signal stops the measurement within a tick; none skips the damping."""
 
         def request(number: int, _frame: Any) -> None:
-            self._stop = self._stop or f"S2 operator ({signal.Signals(number).name})"
+            code = "S2 operator" if number == signal.SIGINT else "S4"
+            self._stop = self._stop or f"{code} ({signal.Signals(number).name})"
             self._signals += 1
 
         before = {number: signal.signal(number, request) for number in SIGNALS}

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -476,6 +477,32 @@ class TestCare:
         assert (frames["kd"] > 0.0).all()
         assert not frames[-1]["kp"].any()
         assert (frames[-1]["kd"] == DAMPING_KD).all()
+
+    def test_whatever_fails_is_told_as_a_stop(self, domain, virtual_go2, monkeypatch):
+        """With the code that a session would give it; the robot is damped first."""
+        robot = virtual_go2("--faults")
+        link = Link("lo", domain)
+        MotionSwitcher(link, "here").release()
+        stand = Stand(link, Watched())
+
+        def stops(words: str, command: Callable[[int], object], rows: int = 5) -> None:
+            with pytest.raises(StopError, match=words), stand.armed(without=("L12",)):
+                stand.run(rows, command)
+            assert stand.still
+
+        def refuse(message: object) -> None:
+            raise RuntimeError("closed")
+
+        stops("L13 ZeroDivisionError: ", lambda row: row / 0)
+        stops(r"S4 \(SIGTERM\)", lambda row: os.kill(os.getpid(), signal.SIGTERM))
+        stops("L2 6 gaps in 1 s", lambda row: row == 10 and fault(robot, "thin 2 0.3"), 200)
+        send, sent = stand._writer.write, iter(range(3))
+        failing = SimpleNamespace(
+            write=lambda message: send(message) if next(sent, None) is not None else refuse(message)
+        )
+        monkeypatch.setattr(stand, "_writer", failing)
+        with pytest.raises(StopError, match="L15 DDS write failed: closed"), stand.armed(without=("L12",)):
+            stand.run(5)
 
     def test_interrupting_damps(self, domain, virtual_go2, tmp_path):
         """Ctrl-C while a calf is held at kp 10: damping to the end, and the operator is told that it is still."""

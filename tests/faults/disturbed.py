@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, children, planned
 from oracle import Oracle
-from promises import FULL, times
+from promises import FULL, record, times
 from standstill import Standstill
 
 from collect import salvage
@@ -145,20 +145,21 @@ def standstill(tmp_path_factory) -> Iterator[Standstill]:
 
 
 @pytest.fixture
-def promise(record_property, standstill) -> Callable[..., None]:
-    """Notes a promise, its bound and what was measured, and holds one against the other.
+def promise(record_property, standstill) -> Callable[[str, str, float], Callable[[float, float], None]]:
+    """Notes a promise and its bound [s]; what it returns takes what was measured and holds one against the other.
 
     What the machine stood still meanwhile is noted, and nobody's fault.
     """
 
-    def kept(code: str, what: str, bound: float, measured: float, event: float) -> None:
-        still = standstill.between(event, event + measured)
-        record_property("promise", code)
-        record_property("what", what)
-        record_property("bound", f"{bound * 1e3:.0f} ms")
-        record_property("measured", f"{measured * 1e3:.1f} ms")
-        record_property("still", f"{still * 1e3:.1f}")
-        words = f"{measured * 1e3:.1f} ms, {bound * 1e3:.0f} ms promised, machine at a standstill for {still * 1e3:.1f}"
-        assert measured <= bound + still + SLACK, f"{code} {what}: {words}"
+    def promised(code: str, what: str, bound: float) -> Callable[[float, float], None]:
+        note = record(record_property, code, f"{bound * 1e3:.0f} ms", what)
 
-    return kept
+        def kept(measured: float, event: float) -> None:
+            still = standstill.between(event, event + measured)
+            note(f"{measured * 1e3:.1f} ms", still * 1e3)
+            words = f"{measured * 1e3:.1f} ms, {bound * 1e3:.0f} ms promised, standstill {still * 1e3:.1f} ms"
+            assert measured <= bound + still + SLACK, f"{code} {what}: {words}"
+
+        return kept
+
+    return promised

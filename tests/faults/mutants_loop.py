@@ -10,7 +10,10 @@ def _without(code: str, test: str) -> tuple[str, str, str, str, str]:
     return code, "collect/safety.py", "    for check in checks:\n", skipped, test
 
 
+_SESSION = "tests/test_session.py::test_the_recording_is_what_the_robot_did"
+
 MUTANTS = (
+    ("D4", "collect/control.py", "TRANSIT = 0.0003\n", "TRANSIT = 0.0023\n", _SESSION),
     *(
         _without(code, f"{_CHECKS} -k 'at_the_robot and {code}-'")
         for code in ("L1", "L2", "L3", "L4", "L5", "L6", "L7", "L8", "L9", "L10", "L11", "L16", "L17")
@@ -20,6 +23,20 @@ MUTANTS = (
     _without("L12", f"{_CHECKS}::test_a_loop_that_slept"),
     _without("L18", f"{_CHECKS}::test_a_disk_that_fails_goes_home"),
     _without("L18", f"{_CHECKS}::test_a_slow_disk_goes_home_and_never_delays_the_loop"),
+    (
+        "L11",
+        "collect/lookout.py",
+        "            watch.others += len(self._link.new_writers(LOWCMD) - self._known)\n",
+        "            self._link.new_writers(LOWCMD)\n",
+        f"{_CHECKS}::test_a_new_writer_stops_the_session",
+    ),
+    (
+        "L19",
+        "collect/motion.py",
+        'statistics["clock_step"] = time.time() - time.monotonic() - wall',
+        'statistics["clock_step"] = 0.0',
+        f"{_CHECKS}::test_what_is_no_reason_to_stop",
+    ),
     _without("L20", f"{_CHECKS} -k '{_INSIDE} and L20-'"),
     _without("S7", f"{_DEATHS}::test_s7_the_guard_is_killed"),
     _without("S7", f"{_DEATHS}::test_s7_the_guard_hangs"),
@@ -61,7 +78,7 @@ MUTANTS = (
     (
         "S3",
         "collect/damping.py",
-        "        if hurried() and now - start >= SHORTEST:\n",
+        "        if hurried() and now - start >= SHORTEST + PERIOD:  # the last message counts\n",
         "        if hurried():\n",
         f"{_DEATHS}::test_s3_an_impatient_operator_cuts_the_wait_but_not_the_damping",
     ),
@@ -85,6 +102,13 @@ MUTANTS = (
         "        with suppress(ProcessLookupError):\n            signal.pidfd",
         "        if True:\n            signal.pidfd",
         f"{_DEATHS}::test_s5_ctrl_c_while_the_guard_damps",
+    ),
+    (
+        "S5",
+        "collect/motion.py",
+        "    ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)",
+        "    pass",
+        f"{_DEATHS} -k test_s5_control_crashes",
     ),
     (
         "S6",
@@ -114,6 +138,13 @@ MUTANTS = (
         "            still_since = None  # a silent robot is not known to be still\n",
         "            still_since = still_since or now\n",
         f"{_DEATHS}::test_s9_stopped_is_said_only_of_a_robot_that_was_seen_still",
+    ),
+    (
+        "S10",
+        "collect/sealing.py",
+        "                left.ring.unlink(missing_ok=True)\n",
+        "                pass\n",
+        f"{_DEATHS} -k test_s8_everything",
     ),
     (
         "S1",

@@ -54,6 +54,12 @@ class Oracle:
         frames = self.frames()
         return int((is_damping(frames) & (frames["heard"] >= event)).sum())
 
+    def damped_for(self, event: float) -> float:
+        """From the first to the last damping frame received after an event, by when they were sent [s]."""
+        frames = self.frames()
+        sent = frames["sent"][is_damping(frames) & (frames["heard"] >= event)]
+        return float(sent[-1] - sent[0])
+
     def ends_in_damping(self) -> bool:
         """Whether the last frame on the wire is damping."""
         return bool(is_damping(self.frames()[-1:])[0])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+import pytest
+
 FULL = os.environ.get("FAULTS") == "full"
 """All counts of the promises instead of a few."""
 
@@ -14,12 +16,35 @@ def times(few: int, full: int) -> int:
     return full if FULL else few
 
 
+def held_up(*but: str) -> pytest.MarkDecorator:
+    """Repeat a test that a machine at a standstill spoiled: its session never began, or was stopped for that.
+
+    Args:
+        but: codes of the stops that the test itself is for: their absence and their lateness are failures.
+    """
+    words = {"L1": "STOP L1 ", "L12": "STOP L12 ", "S6": "did not beat", "": "never moved"}
+    return pytest.mark.flaky(reruns=2, only_rerun=[word for code, word in words.items() if code not in but])
+
+
 def record(
-    record_property: Callable[[str, object], None], promise: str, bound: object, measured: object, what: str = ""
-) -> None:
-    """Note for the table which promise a test judged, its bound and what was measured; `what`: or the test's name."""
-    if what:
-        record_property("what", what)
-    record_property("promise", promise)
-    record_property("bound", str(bound))
-    record_property("measured", str(measured))
+    record_property: Callable[[str, object], None], promise: str, bound: object, what: str = ""
+) -> Callable[..., None]:
+    """Note for the table which promise a test judges and its bound; at its beginning, before anything can fail.
+
+    Args:
+        record_property: pytest's.
+        promise: its code.
+        bound: in words.
+        what: is done; without, the test's name.
+
+    Returns:
+        Takes what was measured, and of it at a standstill [ms].
+    """
+
+    def note(measured: object, still: float = 0.0) -> None:
+        words = {"promise": promise, "what": what, "bound": bound, "measured": measured, "still": round(still, 1)}
+        for name, value in words.items():  # the table's reader begins anew at each `promise`
+            record_property(name, str(value))
+
+    note("")
+    return note

@@ -1,6 +1,6 @@
 """`make faults`: all counts of the fault suite, all mutants, and the table promise × bound × measured × result.
 
-Writes docs/faults.md. Quiet machine, an hour on two cores.
+Writes docs/faults.md. Quiet machine, an hour and a half on two cores.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections import defaultdict
+from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -27,7 +28,7 @@ TABLE = ROOT / "docs" / "faults.md"
 MUTANTS = ("mutants_loop", "mutants_preflight", "mutants_recording")
 RESULTS = ROOT / "build" / "faults.xml"
 """What the tests measured; kept, for it took most of the time."""
-ELSEWHERE = ("tests/test_preflight.py", "tests/test_plan.py", "tests/test_config.py")
+ELSEWHERE = ("tests/test_preflight.py", "tests/test_plan.py", "tests/test_config.py", "tests/test_session.py")
 """Tests of promises that stand beside the others of their subject."""
 IGNORED = shutil.ignore_patterns(".git", ".venv*", "demo", "runs", "__pycache__", ".*cache")
 Mutant = tuple[str, str, str, str, str]
@@ -37,12 +38,26 @@ HEAD = """# Promises, faults, and what was measured
 Made by `make faults` ({version}). Each fault is injected into a running session with the virtual Go2: real DDS, real
 processes. Times are from the event to the first damping frame that the robot received, which looks every 2 ms: bounds
 hold up to 3 ms for that. A core that a hypervisor gives to somebody else for some ms delays everything: processes above
-all others note when that happened ("stood still"), and a promise is kept if it is kept without that time. The last
-column: with its check or means taken away, the test fails.
+all others note when that happened ("stood still"), and a promise is kept if it is kept without that time. Where the
+machine made a session stop by another check than the one that is judged, or refuse to begin, the test is repeated, at
+most twice: runs "+ n". The last column: with its check or means taken away, the test fails.
 
 | promise | fault | runs | bound | median | worst | kept | mutants seen red |
 |---|---|---|---|---|---|---|---|
 """
+
+
+@dataclass(frozen=True)
+class Run:
+    """One test of a promise, from its last attempt."""
+
+    measured: str
+    """In words, empty where it failed before."""
+    still: float
+    """Of that, the machine at a standstill [ms]."""
+    passed: bool
+    repeated: int
+    """Attempts before it that the machine spoiled."""
 
 
 def main() -> int:
@@ -56,44 +71,69 @@ def main() -> int:
     command = [sys.executable, "-m", "pytest", "tests/faults", *ELSEWHERE]
     command += [f"--junitxml={RESULTS}", "-o", "junit_family=xunit1"]
     code = subprocess.run(command, cwd=ROOT, env=os.environ | {"FAULTS": "full"}, check=False).returncode
-    rows = _rows(RESULTS)
     killed = _mutants()
-    TABLE.write_text(HEAD.format(version=_version()) + "".join(_lines(rows, killed)))
+    TABLE.write_text(HEAD.format(version=_version()) + "".join(lines(rows(RESULTS), killed)))
     Console().print(f"wrote {TABLE.relative_to(ROOT)}")
     return int(code != 0 or any(survived for _, survived in killed.values()))
 
 
-def _rows(results: Path) -> dict[tuple[str, str, str], list[tuple[str, float, bool]]]:
-    """(promise, fault, bound) → what each run measured, of it at a standstill [ms], and whether it passed."""
-    found: dict[tuple[str, str, str], list[tuple[str, float, bool]]] = defaultdict(list)
+def rows(results: Path) -> dict[tuple[str, str, str], list[Run]]:
+    """(promise, fault, bound) → its runs, from pytest's JUnit XML.
+
+    A test that failed before it noted any promise has a row of its own; one that was skipped has none.
+    """
+    attempts: dict[tuple[str, str], list[ElementTree.Element]] = defaultdict(list)
     for case in ElementTree.parse(results).iter("testcase"):
-        noted = {item.get("name"): item.get("value") or "" for item in case.iter("property")}
-        if "promise" not in noted:
+        attempts[case.get("classname", ""), case.get("name", "")].append(case)
+    found: dict[tuple[str, str, str], list[Run]] = defaultdict(list)
+    for (_, name), cases in attempts.items():
+        *repeated, case = cases  # pytest-rerunfailures leaves no failure in those that it repeats
+        if case.find("skipped") is not None:
             continue
         passed = case.find("failure") is None and case.find("error") is None
-        what = noted.get("what") or (case.get("name") or "").split("[")[0].removeprefix("test_").replace("_", " ")
-        found[noted["promise"], what, noted.get("bound", "")].append(
-            (noted.get("measured", ""), float(noted.get("still", 0.0)), passed)
-        )
+        name = name.split("[")[0].removeprefix("test_").replace("_", " ")
+        noted = _noted(case, name) or ({} if passed else {("–", name, ""): ("", 0.0)})
+        for row, (measured, still) in noted.items():
+            found[row].append(Run(measured, still, passed, len(repeated)))
     return found
 
 
-def _lines(rows: dict, killed: dict[str, tuple[int, int]]) -> list[str]:
-    lines = []
+def _noted(case: ElementTree.Element, name: str) -> dict[tuple[str, str, str], tuple[str, float]]:
+    """Promises that a test noted, each with what was measured last and the standstill in it [ms]."""
+    notes: list[dict[str, str]] = []
+    for item in case.iter("property"):
+        if item.get("name") == "promise":
+            notes.append({})
+        if notes:
+            notes[-1][item.get("name", "")] = item.get("value", "")
+    return {
+        (one["promise"], one.get("what") or name, one.get("bound", "")): (
+            one.get("measured", ""),
+            float(one.get("still", 0.0)),
+        )
+        for one in notes
+    }
+
+
+def lines(found: dict[tuple[str, str, str], list[Run]], killed: dict[str, tuple[int, int]]) -> list[str]:
+    """The table's, by promise; `killed` as `_mutants` gives it."""
+    made = []
     for promise, what, bound in sorted(
-        rows, key=lambda row: (row[0][0], int("".join(filter(str.isdigit, row[0])) or 0))
+        found, key=lambda row: (row[0][0], int("".join(filter(str.isdigit, row[0])) or 0))
     ):
-        runs = rows[promise, what, bound]
-        worst, still, _ = max(runs, key=lambda run: _leading(run[0]))
-        times = sorted((measured for measured, _, _ in runs if re.fullmatch(r"[\d.]+ ms", measured)), key=_leading)
+        runs = found[promise, what, bound]
+        largest = max(runs, key=lambda run: _leading(run.measured))
+        times = sorted((run.measured for run in runs if re.fullmatch(r"[\d.]+ ms", run.measured)), key=_leading)
         median = times[len(times) // 2] if len(times) > 1 else ""
-        worst += f" (stood still for {still:.1f})" if still else ""
-        kept = "yes" if all(passed for *_, passed in runs) else "**no**"
+        worst = largest.measured + (f" (stood still for {largest.still:.1f})" if largest.still else "")
+        kept = "yes" if all(run.passed for run in runs) else "**no**"
+        repeated = sum(run.repeated for run in runs)
+        count = f"{len(runs)} + {repeated}" if repeated else f"{len(runs)}"
         red, survived = killed.get(promise, (0, 0))
         mutants = f"{red} of {red + survived}" if red + survived else "–"
         worst = _nowhere(worst.replace("|", "or").strip())
-        lines.append(f"| {promise} | {what} | {len(runs)} | {bound} | {median} | {worst} | {kept} | {mutants} |\n")
-    return lines
+        made.append(f"| {promise} | {what} | {count} | {bound} | {median} | {worst} | {kept} | {mutants} |\n")
+    return made
 
 
 def _nowhere(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -10,14 +11,15 @@ import numpy as np
 import pytest
 from disturbed import disturbed, plan, promise, standstill
 from oracle import is_stiff
-from promises import FULL
+from promises import FULL, held_up, record
 
 from collect import recording
 from collect.channels import GAP
+from collect.link import LOWCMD, Link
+from collect.messages import LowCmd
 from collect.safety import IN_MOTION
 
-HELD_UP = ["STOP L1 ", "STOP L12 ", "did not beat", "never moved"]
-pytestmark = [pytest.mark.dds, pytest.mark.flaky(reruns=2, only_rerun=HELD_UP)]
+pytestmark = [pytest.mark.dds, held_up()]
 
 # Code of the check, what is done to the robot, and by when the robot must have been damped [s].
 AT_THE_ROBOT = [
@@ -133,21 +135,40 @@ def _first_of_each(faults: list) -> list:
     return faults if FULL else list({fault[0]: fault for fault in reversed(faults)}.values())
 
 
-@pytest.mark.parametrize(("code", "lines", "bound"), _first_of_each(AT_THE_ROBOT), ids=lambda value: str(value))
+@pytest.mark.parametrize(
+    ("code", "lines", "bound"),
+    [pytest.param(*fault, marks=held_up(fault[0])) for fault in _first_of_each(AT_THE_ROBOT)],
+    ids=lambda value: str(value),
+)
 def test_a_fault_at_the_robot_stops_the_session(code, lines, bound, disturbed, promise):
+    kept = promise(code, "; ".join(lines), bound)
     session = disturbed(after=1.2)
     event = session.fault(*lines)
     exits = (3, 6) if code in ("L2", "L3", "L4", "L6", "L7", "L11") else (3,)
-    promise(code, "; ".join(lines), bound, stopped(session, code, event, exits=exits), event)
+    kept(stopped(session, code, event, exits=exits), event)
+
+
+def test_a_new_writer_stops_the_session(domain, disturbed, promise):
+    """L11: of a participant that has listened until then, and before it has written anything."""
+    kept = promise("L11", "a new writer that is silent", 0.015)
+    link = Link("lo", domain)
+    link.reader(LOWCMD, LowCmd)  # the first use of a type takes a tenth of a second
+    session = disturbed(after=0.5)
+    event = time.monotonic()
+    writer = link.writer(LOWCMD, LowCmd)
+    kept(stopped(session, "L11", event), event)
+    assert "STOP L11 1 new writer(s) of rt/lowcmd" in session.errors
+    del writer
 
 
 @pytest.mark.parametrize(("code", "module", "change"), _first_of_each(INSIDE), ids=lambda value: str(value)[:40])
 def test_a_fault_inside_stops_the_session(code, module, change, disturbed, promise, tmp_path):
+    kept = promise(code, change.split("=")[-1].strip(), 0.004)
     noted = tmp_path / "event"
     session = disturbed(patch=HELPERS.replace("{event}", str(noted)) + FAULT.format(module=module, code=change))
     session.wait()
     event = float(noted.read_text())
-    promise(code, change.split("=")[-1].strip(), 0.004, stopped(session, code, event), event)
+    kept(stopped(session, code, event), event)
 
 
 DEAD = """
@@ -167,18 +188,19 @@ m.Control._command = wrapped
 
 def test_the_guard_takes_over_where_control_can_send_nothing(disturbed, promise, tmp_path):
     """L15: who only tries to damp does not beat."""
-    noted = tmp_path / "event"
+    kept, noted = promise("L15", "DDS takes nothing any more", 0.030), tmp_path / "event"
     session = disturbed(patch=HELPERS.replace("{event}", str(noted)) + DEAD)
     assert session.wait() == 6, session.errors
     assert "GUARD: " in session.errors
     event = float(noted.read_text())
     assert session.oracle.stiff_after_damping(event) == 0
     assert session.oracle.ends_in_damping()
-    promise("L15", "DDS takes nothing any more", 0.030, session.oracle.damping_delay(event), event)
+    kept(session.oracle.damping_delay(event), event)
 
 
 def test_a_joint_that_is_held_fast_stops_the_session(disturbed, promise):
     """L8: from a third of a radian off its target on, a tenth of a second."""
+    kept = promise("L8", "stick FR_thigh", 0.105)
     session = disturbed(after=0.0)
     event = session.fault("stick FR_thigh 20")
     assert session.wait() == 3, session.errors
@@ -186,27 +208,29 @@ def test_a_joint_that_is_held_fast_stops_the_session(disturbed, promise):
     stopped(session, "L8", event)
     sealed = recording.read(session.recording)
     blocked = abs(sealed.q_target[:, 1] - sealed.q[:, 1]) > 0.35
-    promise("L8", "stick FR_thigh", 0.105, np.count_nonzero(blocked) * 0.002, event)
+    kept(np.count_nonzero(blocked) * 0.002, event)
 
 
 def test_a_warm_motor_goes_home_first(disturbed, promise):
     """L9: at 75 °C along a ramp to where it began, in three seconds, then damping."""
+    kept = promise("L9", "ramp to 75 °C", 3.0)
     session = disturbed(before=("set RL_hip.temperature 57 60",), after=1.0)
     event = session.fault("ramp RL_hip.temperature 2 60") + (75.0 - 57.0) / 2.0
-    promise("L9", "ramp to 75 °C", 3.0, stopped(session, "L9", event), event)
+    kept(stopped(session, "L9", event), event)
     assert "went home" in session.errors
     assert returned(session)
 
 
 def test_a_slow_disk_goes_home_and_never_delays_the_loop(disturbed, promise, tmp_path):
     """L18: rows are in memory; that the disk does not take them is no reason to drop the legs."""
+    kept = promise("L18", "the disk takes nothing (limit here 1 s), then home", 3.7)
     sick = tmp_path / "sick"
     session = disturbed(patch=HANGING.format(sick=str(sick)), after=1.0)
     sick.touch()
     event = time.monotonic()
     # Closing the journal waits for the disk as well; the robot has long been damped by then.
     assert session.wait(90) == 3, session.errors
-    promise("L18", "the disk takes nothing (limit here 1 s), then home", 3.7, stopped(session, "L18", event), event)
+    kept(stopped(session, "L18", event), event)
     assert "disk behind by 1.0 s" in session.errors
     assert returned(session)
     sealed = recording.read(session.recording)
@@ -215,11 +239,12 @@ def test_a_slow_disk_goes_home_and_never_delays_the_loop(disturbed, promise, tmp
 
 def test_a_disk_that_fails_goes_home(disturbed, promise, tmp_path):
     """L18: what is in memory is sealed all the same."""
+    kept = promise("L18", "the disk refuses, then home", 2.7)
     sick = tmp_path / "sick"
     session = disturbed(patch=FAILING.format(sick=str(sick)), after=1.0)
     sick.touch()
     event = time.monotonic()
-    promise("L18", "the disk refuses, then home", 2.7, stopped(session, "L18", event), event)
+    kept(stopped(session, "L18", event), event)
     assert "Input/output error" in session.errors
     assert returned(session)
 
@@ -231,6 +256,11 @@ def returned(session) -> bool:
     return bool(abs(targets[-1] - targets[0]).max() < 0.02)
 
 
+STEPPED = """
+import os, time
+real = time.time
+time.time = lambda: real() + 3600.0 * os.path.exists({step!r})
+"""
 PASSED = [
     ("silence of 12 ms", ["silent 0.012"]),
     ("clock ahead by 10 ms", ["tick 10"]),
@@ -241,9 +271,14 @@ PASSED = [
 ]
 
 
-def test_what_is_no_reason_to_stop(disturbed):
-    """All in one session: each is borne, and what is missing is flagged, not filled in. The robot's clock wraps too."""
-    session = disturbed(before=("tick_is 4294959296",), after=0.5)  # eight seconds before its 32 bits are full
+def test_what_is_no_reason_to_stop(disturbed, record_property, tmp_path):
+    """All in one session: each is borne, and what is missing is flagged, not filled in. The robot's clock wraps, and
+    ours is set (L19)."""
+    measured = record(record_property, "L19", "no stop, noted", "our wall clock is set by an hour")
+    step = tmp_path / "step"
+    ahead = ("tick_is 4294959296",)  # eight seconds before its 32 bits are full
+    session = disturbed(patch=STEPPED.format(step=str(step)), before=ahead, after=0.5)
+    step.touch()
     for name, lines in PASSED:
         session.fault(*lines)
         time.sleep(0.5)
@@ -254,11 +289,18 @@ def test_what_is_no_reason_to_stop(disturbed):
     assert (sealed.flags & GAP).any()
     assert abs(sealed.dq).max() < 60.0
     assert sealed.tick[0] > 2**31 > sealed.tick[-1]
+    assert (np.diff(sealed.time) > 0.0).all()
+    noted = json.loads(sealed.attributes["statistics"])["clock_step"]
+    assert noted == pytest.approx(3600.0, abs=1.0)
+    measured(f"no stop, clock_step {noted:+.1f} s")
 
 
+@held_up("L12")
 @pytest.mark.parametrize(("naps", "accepted"), [((0.005, 0.013), 0.008), ((0.0105, 0.016), 0.012)])
 def test_a_loop_that_slept(naps, accepted, disturbed, promise):
     """L12: what is allowed is borne, without a burst of commands; what is more damps as soon as it wakes."""
+    what = f"held up for {1e3 * naps[-1]:.0f} ms, {1e3 * accepted:.0f} allowed"
+    kept = promise("L12", what, 0.010)
     session = disturbed(after=1.0, options=("--accept-jitter", str(accepted)))
     for nap in naps:
         assert session.session.poll() is None, session.errors
@@ -272,8 +314,7 @@ def test_a_loop_that_slept(naps, accepted, disturbed, promise):
         assert np.count_nonzero((frames["heard"] > event) & (frames["heard"] < event + 0.05)) <= 28
     assert session.wait() == 3, session.errors
     assert "STOP L12 control loop slept" in session.errors
-    what = f"held up for {1e3 * naps[-1]:.0f} ms, {1e3 * accepted:.0f} allowed"
-    promise("L12", what, 0.010, session.oracle.damping_delay(awake), awake)
+    kept(session.oracle.damping_delay(awake), awake)
     assert session.oracle.stiff_after_damping(event) == 0
 
 

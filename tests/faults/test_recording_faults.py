@@ -36,6 +36,7 @@ def small(path, *, ended: bool, count: int = ROWS) -> Layout:
 @pytest.mark.parametrize("rate", [RATE, 0.0], ids=["paced", "flat-out"])
 def test_rows_survive_sigkill(rate, tmp_path, record_property):
     """At random moments: at most 10 rows (20 ms) are missing, none is wrong, and the recording says it is complete."""
+    measured = record(record_property, "D1", "10 rows, 0 wrong")
     rng, missing = np.random.default_rng(11), []
     for k in range(times(3, 30)):
         with Writer(tmp_path / f"s{k}.journal", rate) as writer:
@@ -48,13 +49,14 @@ def test_rows_survive_sigkill(rate, tmp_path, record_property):
         assert wrong(made) == 0
         assert not ring.exists()
         missing.append(max(logged - len(made), 0))
-    record(record_property, "D1", "10 rows, 0 wrong", f"{max(missing)} rows, 0 wrong in {len(missing)} kills")
+    measured(f"{max(missing)} rows, 0 wrong in {len(missing)} kills")
     assert max(missing) <= 10
 
 
 @pytest.mark.parametrize("ended", [False, True], ids=["interrupted", "ended"])
 def test_a_journal_cut_short_gives_its_prefix(ended, tmp_path, record_property):
     """At every byte: all rows before it, none wrong, and a loss is known as one."""
+    measured = record(record_property, "D6", "the rows before the cut")
     path, count = tmp_path / "s.journal", times(3, ROWS)
     layout = small(path, ended=ended, count=count)
     stop = layout.rows + count * ROW.itemsize
@@ -71,12 +73,13 @@ def test_a_journal_cut_short_gives_its_prefix(ended, tmp_path, record_property):
         assert left.rows["number"].tolist() == [*range(1, whole + 1)]
         assert wrong(left.rows) == 0
         assert whole == count or left.cut or len(left.lost) == count - whole
-    record(record_property, "D6", "the rows before the cut", f"all of them at {len(lengths)} lengths")
+    measured(f"all of them at {len(lengths)} lengths")
 
 
 @pytest.mark.parametrize("ended", [False, True], ids=["interrupted", "ended"])
 def test_no_flipped_bit_passes(ended, tmp_path, record_property):
     """Anywhere in the file: it costs the row that it hit, which is named, and never header, outcome or another row."""
+    measured = record(record_property, "D6", "0 wrong, the row hit")
     path, rng = tmp_path / "s.journal", np.random.default_rng(13)
     layout = small(path, ended=ended)
     raw, ending = path.read_bytes(), salvage.read(path).outcome
@@ -98,11 +101,12 @@ def test_no_flipped_bit_passes(ended, tmp_path, record_property):
         assert ((left.rows["flags"] & GAP) > 0).sum() == len([row for row in hit if row < ROWS])
         lost += len(hit)
     flips = len(anywhere + in_rows + in_texts)
-    record(record_property, "D6", "0 wrong, the row hit", f"0 wrong, {lost} rows for {flips} flipped bits")
+    measured(f"0 wrong, {lost} rows for {flips} flipped bits")
 
 
 def test_no_row_is_invented(tmp_path, record_property):
     """Where rows are damaged the recording has a flagged gap, the others' ticks stay, and it says what is lost."""
+    measured = record(record_property, "D3", "0 rows invented")
     path = tmp_path / "s.journal"
     layout = small(path, ended=True)
     raw = bytearray(path.read_bytes())
@@ -118,11 +122,12 @@ def test_no_row_is_invented(tmp_path, record_property):
     assert made.attributes["rows_lost"] == "[[1, 1], [7, 9], [20, 20]]"
     assert "5 rows damaged and dropped: 1, 7…9, 20" in str(sealed)
     assert path.exists()
-    record(record_property, "D3", "0 rows invented", f"0 of {len(made)}, 5 named as lost")
+    measured(f"0 of {len(made)}, 5 named as lost")
 
 
 def test_a_number_that_is_not_finite_costs_its_row(tmp_path, record_property):
     """A NaN that a sensor let slip does not make a session unrecoverable."""
+    measured = record(record_property, "D3", "the row")
     made = Journal(tmp_path / "s.journal", ROWS, header())
     log(made, 5)
     made.row["gyro"][1] = np.nan
@@ -133,11 +138,12 @@ def test_a_number_that_is_not_finite_costs_its_row(tmp_path, record_property):
     made.close()
     sealed = sealing.seal(tmp_path / "s.journal")
     assert (len(recording.read(sealed.path)), sealed.lost, sealed.gaps) == (10, ((6, 6),), 1)
-    record(record_property, "D3", "the row", "1 of 11 rows")
+    measured("1 of 11 rows")
 
 
 def test_a_full_disk_is_a_refusal_before_motion(tmp_path, record_property):
     """On 2 MB there is no room for 5 MB: nothing is left behind, and what fits is not refused."""
+    measured = record(record_property, "D8", "refused before motion, 0 rows lost")
     with mounted(tmp_path / "disk", "-t", "tmpfs", "-o", "size=2m", "none") as disk:
         with pytest.raises(UserError, match="cannot reserve 5 MB for the log: No space left"):
             Journal(disk / "s.journal", 10_000, header())
@@ -147,11 +153,12 @@ def test_a_full_disk_is_a_refusal_before_motion(tmp_path, record_property):
         log(made, 1000)  # a disk that is full by now does not matter any more
         made.close()
         assert (made.failure, len(salvage.read(disk / "s.journal").rows)) == (None, 1000)
-    record(record_property, "D8", "refused before motion, 0 rows lost", "refused, 0 of 1000 rows lost")
+    measured("refused, 0 of 1000 rows lost")
 
 
 def test_motion_does_not_wait_for_a_disk_that_stands_still(tmp_path, record_property):
     """A real ext4 that is frozen for a second: rows are logged all the while, and all are there after a kill."""
+    measured = record(record_property, "D8", "0.1 s in append")
     with mounted(tmp_path / "disk", "-o", "loop", ext4(tmp_path / "image")) as disk:
         with Writer(disk / "s.journal") as writer:
             time.sleep(0.7)
@@ -164,13 +171,14 @@ def test_motion_does_not_wait_for_a_disk_that_stands_still(tmp_path, record_prop
         assert len(found.rows) >= len(said)
         assert wrong(found.rows) == 0
     worst = said["took"].max()
-    record(record_property, "D8", "0.1 s in append", f"{worst * 1e3:.1f} ms while the disk stood still for 1 s")
+    measured(f"{worst * 1e3:.1f} ms while the disk stood still for 1 s")
     assert worst < 0.1
     assert during > 300
 
 
 def test_a_slow_disk_is_seen_and_not_felt(tmp_path, record_property, monkeypatch):
     """It takes 1.2 s to confirm: appending does not wait for it, and `behind` tells the loop."""
+    measured = record(record_property, "D8", "0.3 s in append")
     real = os.fdatasync
     monkeypatch.setattr(os, "fdatasync", lambda file: (time.sleep(1.2), real(file)))
     made, worst, behind = Journal(tmp_path / "s.journal", 2000, header()), 0.0, 0.0
@@ -189,12 +197,13 @@ def test_a_slow_disk_is_seen_and_not_felt(tmp_path, record_property, monkeypatch
     assert made.failure is None
     assert worst < 0.3
     assert wrong(salvage.read(tmp_path / "s.journal").rows) == 0
-    record(record_property, "D8", "0.3 s in append", f"{worst * 1e3:.1f} ms while the disk took 1.2 s")
+    measured(f"{worst * 1e3:.1f} ms while the disk took 1.2 s")
 
 
 @pytest.mark.parametrize("call", ["pwrite", "fdatasync"])
 def test_a_disk_that_refuses_costs_no_row(call, tmp_path, record_property, monkeypatch):
     """I/O errors reach the loop as `failure`; what was not confirmed is written again, and otherwise kept in memory."""
+    measured = record(record_property, "D8", "0 rows")
     monkeypatch.setattr(journal, "INTERVAL", 3600.0)  # the test has it saved, not the thread
     disk = Disk(tmp_path / "s.journal", monkeypatch)
     made = Journal(tmp_path / "s.journal", 100, header())
@@ -221,4 +230,4 @@ def test_a_disk_that_refuses_costs_no_row(call, tmp_path, record_property, monke
     sealed = sealing.seal(tmp_path / "s.journal")
     found = recording.read(sealed.path)
     assert (len(found), wrong(found), found.attributes["stop_code"]) == (75, 0, "L18")
-    record(record_property, "D8", "0 rows", "0 of 75 rows lost")
+    measured("0 of 75 rows lost")

@@ -24,6 +24,7 @@ pytestmark = pytest.mark.slow
 
 def test_a_flipped_bit_in_a_recording_is_found(left, record_property):
     """With its SHA-256 beside it every one; without, none that changes a number."""
+    measured = record(record_property, "D5", "all found")
     sealed = sealing.seal(left.path)
     raw, right = sealed.path.read_bytes(), recording.read(sealed.path).content_sha256()
     rng, found, harmless = np.random.default_rng(14), 0, 0
@@ -47,13 +48,14 @@ def test_a_flipped_bit_in_a_recording_is_found(left, record_property):
         file["q"][3, 4] += 0.5
     with pytest.raises(UserError, match="does not match its own SHA-256"):
         recording.read(sealed.path)
-    record(record_property, "D5", "all found", f"{len(bits)} of {len(bits)} found, {found} without the hash file")
+    measured(f"{len(bits)} of {len(bits)} found, {found} without the hash file")
 
 
 @pytest.mark.parametrize("kind", ["file", "link", "link to nowhere", "folder"])
 @pytest.mark.parametrize("links", [True, False], ids=["", "no hard links"])
 def test_nothing_is_overwritten(kind, links, left, record_property, monkeypatch):
     """Whatever has the name already stays, on any file system, also when it appears at the last moment."""
+    measured = record(record_property, "D9", "nothing overwritten")
     target, elsewhere = left.folder / "s.h5", left.folder / "elsewhere"
 
     def in_the_way(*_):
@@ -82,7 +84,7 @@ def test_nothing_is_overwritten(kind, links, left, record_property, monkeypatch)
     target.rmdir() if kind == "folder" else target.unlink()
     elsewhere.unlink(missing_ok=True)
     assert sealing.seal(left.path).complete
-    record(record_property, "D9", "nothing overwritten", "nothing")
+    measured("nothing")
 
 
 BAD_NAMES = ["../x", "/abs", "a/b", "a\0b", "x" * 65, "", ".", "..", "CON", "dot.", "a b", "-x", "ä", "a\n", "Upper"]
@@ -91,6 +93,7 @@ BAD_NAMES = ["../x", "/abs", "a/b", "a\0b", "x" * 65, "", ".", "..", "CON", "dot
 @pytest.mark.parametrize("name", BAD_NAMES)
 def test_names_stay_in_their_folder(name, tmp_path, record_property):
     """Those we are given, and those in a journal somebody made: nothing is written for them, anywhere."""
+    measured = record(record_property, "D9", "refused")
     with pytest.raises(UserError, match=r"D9 .* is not a session name"):
         recording.session_path(tmp_path, name)
     made = Journal(tmp_path / "in" / "s.journal", 1, header(name))
@@ -100,7 +103,7 @@ def test_names_stay_in_their_folder(name, tmp_path, record_property):
     with pytest.raises(UserError, match=r"D9 .* is not a session name"):
         sealing.seal(tmp_path / "in" / "s.journal")
     assert sorted(tmp_path.rglob("*")) == before
-    record(record_property, "D9", "refused", "refused")
+    measured("refused")
 
 
 WRITERS = {"default": (None, ""), "latest": ("latest", ""), "swmr": ("latest", "file.swmr_mode = True")}
@@ -110,6 +113,7 @@ WRITERS = {"default": (None, ""), "latest": ("latest", ""), "swmr": ("latest", "
 @pytest.mark.parametrize("kind", WRITERS)
 def test_a_file_that_was_not_closed_is_refused_and_left_alone(kind, living, tmp_path, record_property):
     """Logs of others that a process writes, or wrote when it was killed: h5clear, which destroys them, is warned of."""
+    measured = record(record_property, "D7", "refused, untouched")
     path = tmp_path / "log.h5"
     version, mode = WRITERS[kind]
     script = (
@@ -138,7 +142,7 @@ def test_a_file_that_was_not_closed_is_refused_and_left_alone(kind, living, tmp_
         (tmp_path / "copy.h5").write_bytes(before)
         with h5py.File(tmp_path / "copy.h5", "r", swmr=True) as file:
             assert file["q"].shape == (500, 12)
-    record(record_property, "D7", "refused, untouched", "refused, untouched")
+    measured("refused, untouched")
 
 
 def test_nothing_here_calls_h5clear():
@@ -153,6 +157,7 @@ PROVENANCE = {"robot", "created", "mount", "posture", "plan_sha256", "config", "
 
 def test_a_recording_says_where_it_comes_from(tmp_path, record_property):
     """Robot, plan, config, versions; how the session ended and how well the loop kept time; every flag of every row."""
+    measured = record(record_property, "D10", "all of it")
     made = Journal(tmp_path / "s.journal", 20, header())
     flags = [0, GAP, LATE, DROPPED, BAD_CRC, GAP | LATE | DROPPED | BAD_CRC]
     for flag in flags:
@@ -166,4 +171,4 @@ def test_a_recording_says_where_it_comes_from(tmp_path, record_property):
     assert json.loads(known["statistics"]) == {"rows": 6}
     assert (known["rows_lost"], known["journal_cut"]) == ("[]", False)
     assert found.flags.tolist() == flags
-    record(record_property, "D10", "all of it", f"all {len(PROVENANCE) + 4} attributes")
+    measured(f"all {len(PROVENANCE) + 4} attributes")

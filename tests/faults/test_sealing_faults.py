@@ -68,6 +68,7 @@ def kill_a_seal_at(step: int, journal: Path) -> None:
 
 def test_a_seal_killed_anywhere_leaves_all_or_nothing(left, record_property):
     """The name holds nothing or the whole recording, the journal stays until then, and the next seal completes it."""
+    measured = record(record_property, "D5", "nothing or all")
     steps = steps_of_a_seal(left)
     steps = steps if FULL else [*steps[:-60:10], *steps[-60::2]]
     target = left.folder / "s.h5"
@@ -88,13 +89,12 @@ def test_a_seal_killed_anywhere_leaves_all_or_nothing(left, record_property):
         assert (left.folder / "s.sha256").read_text().split() == [durable.sha256_of(target), "s.h5"]
         assert not left.ring.exists()
     assert 0 < whole < len(steps)
-    record(
-        record_property, "D5", "nothing or all", f"nothing or all at {len(steps)} lines, and the next seal completes"
-    )
+    measured(f"nothing or all at {len(steps)} lines, and the next seal completes")
 
 
 def test_what_gets_a_name_is_on_the_disk_before(left, record_property, monkeypatch):
     """Content, then name, then the folder's entry; only then the session's rows and journal are removed."""
+    measured = record(record_property, "D5", "content before name before removal")
     done = []
 
     def note(call):
@@ -117,13 +117,14 @@ def test_what_gets_a_name_is_on_the_disk_before(left, record_property, monkeypat
     ):
         places = [done.index(step) for step in order]
         assert places == sorted(places), done
-    record(record_property, "D5", "content before name before removal", "in this order")
+    measured("in this order")
 
 
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO], ids=["full", "broken"])
 @pytest.mark.parametrize("call", ["open", "pwrite", "fsync", "replace"])
 def test_a_disk_that_refuses_the_recording_costs_nothing(call, error, left, record_property, monkeypatch):
     """Whichever use of it fails: nothing partial has the name, the journal stays, and sealing later works."""
+    measured = record(record_property, "D8", "0 rows")
     refused = 0
     for after in range(3):
         left.put_back()
@@ -139,11 +140,12 @@ def test_a_disk_that_refuses_the_recording_costs_nothing(call, error, left, reco
             assert sealing.seal(left.path).complete
         assert wrong(recording.read(left.folder / "s.h5")) == 0
     assert refused > 0
-    record(record_property, "D8", "0 rows", f"0 of {ROWS} rows lost in {refused} refusals")
+    measured(f"0 of {ROWS} rows lost in {refused} refusals")
 
 
 def test_a_disk_that_keeps_something_else_is_found_out(left, record_property, monkeypatch):
     """One bit, anywhere in the file: it is read back before it gets its name."""
+    measured = record(record_property, "D5", "refused")
     rng, real, flips = np.random.default_rng(16), os.pwrite, times(5, 30)
     for _ in range(flips):
 
@@ -158,11 +160,12 @@ def test_a_disk_that_keeps_something_else_is_found_out(left, record_property, mo
                 sealing.seal(left.path)
         assert left.is_whole()
         assert [path.name for path in left.folder.iterdir()] == ["s.journal"]
-    record(record_property, "D5", "refused", f"{flips} of {flips} refused")
+    measured(f"{flips} of {flips} refused")
 
 
 def test_what_is_read_back_must_be_what_was_recorded(left, record_property, monkeypatch):
     """A file that is sound but holds other numbers is refused as well."""
+    measured = record(record_property, "D5", "refused")
     image = recording._image
 
     def other(made):
@@ -173,11 +176,12 @@ def test_what_is_read_back_must_be_what_was_recorded(left, record_property, monk
         with pytest.raises(UserError, match="read back differs"):
             sealing.seal(left.path)
     assert left.is_whole()
-    record(record_property, "D5", "refused", "refused")
+    measured("refused")
 
 
 def test_a_recording_of_another_session_is_not_taken_for_ours(left, record_property):
     """It has the name and is sound: the journal stays all the same."""
+    measured = record(record_property, "D5", "refused, nothing lost")
     sealing.seal(left.path)
     other = (left.folder / "s.h5").read_bytes()
     made = Journal(left.path, ROWS, header())
@@ -188,11 +192,12 @@ def test_a_recording_of_another_session_is_not_taken_for_ours(left, record_prope
     assert left.path.exists()
     assert (left.folder / "s.h5").read_bytes() == other
     assert sealing.seal(left.path, left.folder / "elsewhere").complete
-    record(record_property, "D5", "refused, nothing lost", "refused, nothing lost")
+    measured("refused, nothing lost")
 
 
 def test_a_full_disk_at_sealing_is_told_and_recovered_elsewhere(tmp_path, record_property):
     """On a real one of 2 MB, in a process of its own, which HDF5 must not take down with it."""
+    measured = record(record_property, "D8", "0 rows, no crash")
     with mounted(tmp_path / "disk", "-t", "tmpfs", "-o", "size=2m", "none") as disk:
         made = Journal(disk / "s.journal", 3000, header())
         log(made, 3000)
@@ -207,11 +212,12 @@ def test_a_full_disk_at_sealing_is_told_and_recovered_elsewhere(tmp_path, record
         assert done.returncode == 0, done.stderr
         assert not list(disk.iterdir())
     assert wrong(recording.read(tmp_path / "other" / "s.h5")) == 0
-    record(record_property, "D8", "0 rows, no crash", "0 of 3000 rows, exit code 2")
+    measured("0 of 3000 rows, exit code 2")
 
 
 def test_recover_says_what_it_recovered(left, tmp_path, record_property):
     """Exit code 0 with everything, 3 with losses (and the journal kept), 1 with nothing, 2 for what is no journal."""
+    measured = record(record_property, "D6", "exit 0, 3, 1; the original untouched")
     whole = left.path.read_bytes()
     done = verb("collect", "recover", left.folder)
     assert done.returncode == 0
@@ -243,4 +249,4 @@ def test_recover_says_what_it_recovered(left, tmp_path, record_property):
     assert "is kept" in done.stdout
     assert nothing.read_bytes() == whole[:100]
     assert verb("collect", "recover", left.folder / "s.h5").returncode == 2
-    record(record_property, "D6", "exit 0, 3, 1; the original untouched", "as promised")
+    measured("as promised")
