@@ -66,7 +66,8 @@ class Features:
                 or "which joint it is says of which kind it is: give joint_identity or kind_identity"
             ),
             lambda: (
-                (0.0 <= self.target_hold <= 0.2 and abs(self._calls - round(self._calls)) < 1e-6)
+                possible(self.step) is not True
+                or (0.0 <= self.target_hold <= 0.2 and abs(self._calls - round(self._calls)) < 1e-6)
                 or f"target_hold must be 0 to 0.2 s, whole steps of {self.step} s, got {self.target_hold}"
             ),
         )
