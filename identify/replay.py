@@ -3,7 +3,7 @@
 The fixed-base body starts where the robot was at the start of each segment and never sees the measured motion
 again. All segments of all recordings move side by side (`identify.drive`). Beside a predictor of tau_est, which knows
 neither, act the armature and friction that others identified; a predictor that was fitted to tau_joint carries its
-friction itself and moves the rotor that its label holds.
+friction itself and moves the rotor that its label holds; what `identify fit` found brings its own.
 """
 
 from __future__ import annotations
@@ -18,15 +18,19 @@ from collect.body import ARMATURE, DRY, VISCOUS
 from collect.errors import UserError
 from collect.joints import BY_KIND, N_JOINTS, Kind
 from collect.recording import Recording, find, read
-from identify import parameters
+from identify import baselines, fitted_torque, parameters
 from identify.baselines import NAMES as BASELINES
-from identify.dataset import ROTOR, kd_in_force, sampling, series, stretches
+from identify.dataset import ROTOR, Label, kd_in_force, sampling, series, stretches
 from identify.drive import PHYSICS, Start, drive
-from identify.evaluate import Judgement, judge
+from identify.evaluate import Judgement, Score, judge
 from identify.features import Array, at
-from identify.laws import Commands, Maker, laws
+from identify.laws import Commands, Maker, ideal, laws
+from identify.metrics import errors, noise_floor
 from identify.parameters import Fitted
 from identify.runs import Run
+
+OTHERS = {"armature": ARMATURE, "viscous": VISCOUS, "dry": DRY}
+"""What IIT DLS identified on a Go2."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,9 +90,13 @@ def unseen(run: Run, recording: Recording) -> list[slice]:
 
 
 def chosen(runs: Sequence[Run], recording: Recording) -> tuple[list[slice], str]:
-    """The stretches to replay, those that none of the runs has seen or else all, and in words which."""
+    """The stretches to replay, those that none of the runs has seen or else all, and in words which.
+
+    Without a run it is all.
+    """
     parts = [rows for rows in stretches(recording) if all(rows in unseen(run, recording) for run in runs)]
     words = "not seen in training" if parts else "of a recording it was trained on, which this cannot judge"
+    words = words if runs else "of motion"
     parts = parts or list(stretches(recording))
     seconds = sum(float(recording.clock[part.stop - 1] - recording.clock[part.start]) for part in parts)
     starts = "" if len(parts) == 1 else f", {len(parts)} measured starts"
@@ -115,8 +123,11 @@ class Predictor:
 
 
 def predictors(runs: Sequence[Run]) -> list[Predictor]:
-    """The baselines of the first run, then the net of each; of several runs each net is called by its folder too."""
-    found = []
+    """The baselines of the first run, then the net of each; of several runs each net is called by its folder too.
+
+    Without a run the one that needs none.
+    """
+    found = [] if runs else [Predictor("ideal_pd", ideal, OTHERS, PHYSICS)]
     for run in runs:
         step = run.features.step
         physics = step / np.ceil(step / PHYSICS - 1e-9)
@@ -141,14 +152,15 @@ def replay(runs: Sequence[Run], recordings: Sequence[Recording], more: Sequence[
     """Replay the chosen stretches of recordings with every predictor of some runs, the nets last; see `load`, `chosen`.
 
     Args:
-        runs: at least one.
+        runs: whose predictors are replayed; without any it is ideal PD.
         recordings: of different names.
         more: predictors beside those of the runs; they come before the nets.
     """
     parts = [(recording, chosen(runs, recording)[0]) for recording in recordings]
     when = [sampling(recording) for recording in recordings]
     own = predictors(runs)
-    for predictor in (*own[: -len(runs)], *more, *own[-len(runs) :]):
+    plain = len(own) - len(runs)
+    for predictor in (*own[:plain], *more, *own[plain:]):
         yield from replayed(predictor, parts, when)
 
 
@@ -189,27 +201,48 @@ def _start(recording: Recording, kd: Array, rows: slice, physics: float) -> Star
     return Start(Commands(time, q_target, kp, kd[rows], steps), recording.q[rows.start].astype(float), dq)
 
 
-def torque(run: Run, recording: Recording) -> Judgement | None:
-    """Torque along the measured motion of the chosen stretches; None where velocity or torque is not recorded."""
-    if unlabelled(run, recording):
+def torque(run: Run | None, recording: Recording, fitted: Fitted | None = None) -> Judgement | None:
+    """Torque along the measured motion of the chosen stretches; None where velocity or torque is not recorded.
+
+    Args:
+        run: whose label is the torque; without one it is tau_joint, which needs no sensor, and beside what was fitted
+            there is ideal PD.
+        recording: whose motion it is.
+        fitted: what `identify fit` found; it comes before the net.
+    """
+    label = run.facts.label if run else "tau_joint"
+    if _unlabelled(label, recording):
         return None
-    data = series(recording, where=recording.session, label=run.facts.label)
+    data = series(recording, where=recording.session, label=label)
     rows = np.zeros(len(recording), dtype=bool)
-    for part in chosen([run], recording)[0]:
+    for part in chosen([run] if run else [], recording)[0]:
         rows[part] = True
-    rows &= data.with_past(run.features.look_back)
-    return judge(run, data, rows, "the replayed rows") if rows.any() else None
+    rows &= data.with_past(run.features.look_back if run else 0.0)
+    if not rows.any():
+        return None
+
+    def score(name: str, predicted: Array) -> Score:
+        return Score(data.name, name, errors(data.torque[rows], predicted[rows]))
+
+    mine = [score("parametric", fitted_torque.along(fitted.parameters, data, label))] if fitted else []
+    if run is None:
+        scores = (score("ideal_pd", baselines.ideal_pd(data)), *mine)
+        return Judgement(data.name, "the replayed rows", scores, noise_floor(data))
+    found = judge(run, data, rows, "the replayed rows")
+    return replace(found, scores=(*found.scores[:-1], *mine, found.scores[-1]))
 
 
 def unlabelled(run: Run, recording: Recording) -> bool:
     """Whether the torque that a run learned is not known of a recording."""
-    if run.facts.label == "tau_joint":
-        return _walked(recording)
-    return bool({"dq", "tau_est"} & set(recording.missing))
+    return _unlabelled(run.facts.label, recording)
+
+
+def _unlabelled(label: Label, recording: Recording) -> bool:
+    return _walked(recording) if label == "tau_joint" else bool({"dq", "tau_est"} & set(recording.missing))
 
 
 def beside(run: Run, predictor: str) -> Mapping[str, Array]:
     """Armature, viscous and dry friction of the body that a predictor moves, shape (12,) each."""
     if run.facts.label == "tau_joint" and predictor not in ("ideal_pd", "delayed_pd", "limited_pd"):
         return {"armature": ROTOR, "viscous": np.zeros(N_JOINTS), "dry": np.zeros(N_JOINTS)}
-    return {"armature": ARMATURE, "viscous": VISCOUS, "dry": DRY}
+    return OTHERS
