@@ -19,7 +19,7 @@ from collect.convert import convert
 from collect.errors import UserError
 from collect.joints import KINDS, NAMES, TORQUE
 from collect.recording import Recording, read, write
-from identify import fitted_torque, predict
+from identify import figures, fitted_torque, predict
 from identify import replay as replaying
 from identify.baselines import NAMES as BASELINES
 from identify.dataset import Label, series
@@ -243,6 +243,19 @@ class TestErrors:
         assert one.rmse_by_joint[2] == pytest.approx(4.0 / np.sqrt(3.0))
         assert sum(one.rmse_by_joint) == one.rmse_by_joint[2]
 
+    def test_every_predictor_has_a_line_of_its_own(self) -> None:
+        """In a colour of its own, named below the panels, within the figure, however many nets there are."""
+        time, q = np.arange(0.0, 3.0, 0.002), target(np.arange(0.0, 3.0, 0.002))
+        names = [*BASELINES, "parametric", "mlp (joint)", "mlp (motion)", "mlp (motion_5ms)", "mlp (more)", "lstm (a)"]
+        figure = figures.motion([Replay("r", name, time, q, 1.01 * q, (0,)) for name in names])
+        figures.png(figure)
+        (legend,) = figure.legends
+        assert [text.get_text() for text in legend.get_texts()] == [figures.words(name) for name in names]
+        assert len({line.get_color() for line in legend.get_lines()}) == len(names)
+        box = legend.get_window_extent()
+        assert box.x0 >= 0.0
+        assert box.x1 <= figure.bbox.width
+
     def test_shares_of_a_batch_do_not_matter(self, robot: Recording, tmp_path: Path) -> None:
         """Trajectories of different lengths, on one thread or three, each as alone."""
         parts = [slice(100, 400), slice(0, 1500), slice(700, 1500)]
@@ -272,9 +285,9 @@ class TestVerb:
         content = json.loads((tmp_path / "f.json").read_text())
         assert next(iter(content)) == "replay_rmse_mrad"
         assert list(content["replay_rmse_mrad"]) == ["chirp.v1"]
-        figures = content["replay_rmse_mrad"]["chirp.v1"]
-        assert list(figures) == [*BASELINES, "mlp"]
-        assert all(set(one) == set(KINDS) and all(v > 0 for v in one.values()) for one in figures.values())
+        errors = content["replay_rmse_mrad"]["chirp.v1"]
+        assert list(errors) == [*BASELINES, "mlp"]
+        assert all(set(one) == set(KINDS) and all(v > 0 for v in one.values()) for one in errors.values())
         for words in ("mrad", "Nm", "armature", "1.0 s not seen in training"):
             assert words in done.stdout
 
