@@ -28,6 +28,8 @@ VISCOUS = np.array([0.206, 0.220, 0.234, 0.244, 0.198, 0.254, 0.250, 0.241, 0.47
 DRY = np.array([0.289, 0.226, 0.993, 0.220, 0.243, 0.472, 0.170, 0.175, 1.000, 0.276, 0.268, 0.748])[_ORDER]
 """Dry friction, shape (12,) [Nm]."""
 
+IMU = (-0.02557, 0.0, 0.04232)
+"""Where the IMU is in the trunk, its axes those of the trunk (imu_joint of go2_description.urdf) [m]."""
 STOP_BEYOND = 0.1
 """The mechanical stops lie beyond the URDF's range: real calves rest at −2.81 rad, its limit is −2.72 [rad]."""
 ROPE = 0.8
@@ -63,7 +65,7 @@ def mjcf(mount: Mount, timestep: float, armature: ArrayLike, viscous: ArrayLike,
 <body name="base">{"<freejoint/>" if hung else ""}
 <inertial pos="0.021112 0 -0.005366" mass="6.921"
  fullinertia="0.02448 0.098077 0.107 0.00012166 0.0014849 -3.12e-05"/>
-<site name="imu"/>{holds if hung else ""}{legs}</body></worldbody>
+<site name="imu" pos="{IMU[0]} {IMU[1]} {IMU[2]}"/>{holds if hung else ""}{legs}</body></worldbody>
 {f"<tendon>{tendons}</tendon>" if hung else ""}
 <sensor><gyro site="imu"/><accelerometer site="imu"/></sensor></mujoco>"""
 
@@ -148,11 +150,34 @@ class Body:
         self.q[:], self.dq[:] = q, dq
         mujoco.mj_fwdPosition(self._model, self._data)
         mujoco.mj_fwdVelocity(self._model, self._data)
-        moved = np.zeros(self._model.nv)
+        moved, torque = np.zeros((2, self._model.nv))
         moved[-N_JOINTS:] = ddq
-        torque = np.zeros(self._model.nv)
         mujoco.mj_mulM(self._model, self._data, torque, moved)
         return np.asarray(torque[-N_JOINTS:] + self._data.qfrc_bias[-N_JOINTS:])
+
+    def carried(
+        self, q: ArrayLike, dq: ArrayLike, gyro: ArrayLike, turn: ArrayLike, felt: ArrayLike
+    ) -> NDArray[np.float64]:
+        """What a moving base asks of the joints beyond a level one at rest, shape (12,) [Nm]; not of a fixed mount.
+
+        Args:
+            q: shape (12,) [rad]; the body is left in this position.
+            dq: shape (12,) [rad/s].
+            gyro: angular velocity of the trunk in its own frame, shape (3,) [rad/s].
+            turn: the slope of that, shape (3,) [rad/s²].
+            felt: what an accelerometer at the trunk's origin would feel, gravity included, shape (3,) [m/s²].
+        """
+        model, data, (still, moving) = self._model, self._data, np.zeros((2, self._model.nv))
+        data.qpos[:7], data.qvel[:6], self.q[:], self.dq[:] = (0, 0, 0, 1, 0, 0, 0), 0.0, q, dq
+        mujoco.mj_kinematics(model, data)
+        mujoco.mj_comPos(model, data)
+        mujoco.mj_comVel(model, data)
+        mujoco.mj_rne(model, data, 0, still)
+        # With gravity, a level trunk that feels this is accelerated by so much less.
+        data.qacc[:], data.qacc[:3], data.qacc[3:6], data.qvel[3:6] = 0.0, felt + model.opt.gravity, turn, gyro
+        mujoco.mj_comVel(model, data)
+        mujoco.mj_rne(model, data, 1, moving)
+        return np.asarray(moving[-N_JOINTS:] - still[-N_JOINTS:])
 
     @property
     def inertia(self) -> NDArray[np.float64]:

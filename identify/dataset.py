@@ -78,6 +78,10 @@ class Series:
     """Rows without a gap within one segment; no window ever crosses from one to the next."""
     robot: str = ""
     """Which one it was (`robot`); empty where nobody says."""
+    ddq: Array | None = None
+    """Of the smoothed motion whose torque tau_joint is; None with any other torque [rad/s²]."""
+    base: Array | None = None
+    """Of tau_joint what the base's motion asks, at the times of `time` (`identify.base_motion`) [Nm]."""
     joints: tuple[int, ...] = tuple(range(N_JOINTS))
     """Those that are learned from, SDK indices; every joint is predicted and judged all the same."""
 
@@ -147,11 +151,12 @@ def series(recording: Recording, *, where: str, label: Label = "tau_est") -> Ser
         if name in recording.missing:
             raise UserError(f"the recording holds no {name}", where=where, fix="leave it out: training needs it")
     unbroken_rows, found = tuple(stretches(recording)), {name: getattr(recording, name) for name in ("dq", "tau_est")}
+    ddq = base = None
     if label == "tau_joint":
         from identify.joint_torque import motion  # which builds on what is defined here
 
         moved = motion(recording)
-        found["tau_est"] = moved.torque + ROTOR * moved.ddq
+        ddq, base, found["tau_est"] = moved.ddq, moved.base, moved.torque + ROTOR * moved.ddq
         found["dq"] = moved.dq if "dq" in recording.missing else recording.dq
         unbroken_rows = tuple(moved.known(rows) for rows in unbroken_rows if moved.known(rows).stop > rows.start)
     wide = {name: getattr(recording, name).astype(np.float64) for name in ("q", "q_target", "kp")}
@@ -167,6 +172,8 @@ def series(recording: Recording, *, where: str, label: Label = "tau_est") -> Ser
         repeated=(recording.flags & REPEATED) > 0,
         stretches=unbroken_rows,
         robot=robot(recording),
+        ddq=ddq,
+        base=base,
         dq=found["dq"].astype(np.float64),
         torque=found["tau_est"].astype(np.float64),
         kd=kd_in_force(recording),

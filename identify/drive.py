@@ -35,6 +35,8 @@ class Start:
     """Where the joints start, shape (12,) [rad]."""
     dq: Array
     """And how fast, shape (12,) [rad/s]."""
+    base: Array | None = None
+    """What the base's motion asks of the joints at the middle of each step, shape (M, 12) [Nm]; None: it is fixed."""
 
     @property
     def steps(self) -> int:
@@ -90,9 +92,22 @@ def _move(starts: Sequence[Start], make: Maker, beside: Mapping[str, Array]) -> 
     moved = np.empty((count + law.every, len(starts), len(TORQUE)))
     moved[0] = q
     q, dq = q[None], dq[None]
+    base = _side_by_side(starts, count + law.every)
     for m in range(0, count - 1, law.every):
         # A simulator clips an actuator at its effort limit too; without it a bad predictor would diverge.
         tau = np.minimum(np.maximum(law.torque(m, q, dq), -TORQUE), TORQUE)
+        tau = tau if base is None else tau - base[m : m + law.every].mean(0)
         q, dq = bodies.step(tau, law.every)
         moved[m + 1 : m + 1 + law.every] = q
     return [moved[: start.steps, i].copy() for i, start in enumerate(starts)]
+
+
+def _side_by_side(starts: Sequence[Start], count: int) -> Array | None:
+    """What the bases' motions ask, shape (count, B, 12), no more beyond a trajectory's end; None if all are fixed."""
+    if all(start.base is None for start in starts):
+        return None
+    found = np.zeros((count, len(starts), len(TORQUE)))
+    for i, start in enumerate(starts):
+        if start.base is not None:
+            found[: start.steps, i] = start.base
+    return found

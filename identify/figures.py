@@ -31,7 +31,9 @@ _COLORS = {
     "gru": "#0f8b8d",
     "stateless_lstm": "#c9a227",
 }
-_MORE = ("#6b4fbb", "#c0392b", "#d45087", "#7f8c1b")  # a second net of a kind
+_MORE = ("#6b4fbb", "#5d4037", "#d45087", "#7f8c1b")  # a second net of a kind
+_IN_A_ROW = 6
+"""Names below a figure, so that those of nets with their runs fit in."""
 _WORDS = {
     "ideal_pd": "ideal PD",
     "delayed_pd": "delayed PD",
@@ -227,4 +229,5 @@ def _panels(count: int, size: tuple[float, float], title: str) -> tuple[Figure, 
 
 def _legend(figure: Figure, axes: Axes) -> None:
     handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+    in_a_row = min(len(labels), _IN_A_ROW)
+    figure.legend(handles, labels, loc="outside lower center", ncols=in_a_row, frameon=False)

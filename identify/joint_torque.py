@@ -1,11 +1,10 @@
 """What moved the links: joint torque from the motion alone, by inverse dynamics of the hung body.
 
-    tau_joint = M(q)·ddq + bias(q, dq)        base fixed, links only: rotor and friction are on the motor's side
+    tau_joint = M(q)·ddq + bias(q, dq) + base      links only: rotor and friction are on the motor's side
 
-Acceleration is the slope of a parabola through the velocities about each sample (local regression with tricube weights:
-Cleveland, J. Am. Stat. Assoc. 74, 1979), each at the time at which it was sampled. How wide it reaches is chosen for
-each joint from the data: the width that best predicts each velocity from the others. A log without velocities has a
-cubic through its positions instead.
+The base is fixed, or moves as an IMU has logged it (`identify.base_motion`). Acceleration is the slope of a parabola
+through the velocities about each sample (`identify.smoothing`), each at the time at which it was sampled. How wide it
+reaches is chosen for each joint from the data. A log without velocities has a cubic through its positions instead.
 """
 
 from __future__ import annotations
@@ -18,11 +17,11 @@ from collect.body import Body
 from collect.errors import UserError
 from collect.joints import BY_KIND, N_JOINTS
 from collect.recording import Recording
+from identify import base_motion
 from identify.dataset import sampling, stretches
-from identify.features import Array
+from identify.features import Array, at
+from identify.smoothing import WIDTHS, best_width, local
 
-_WIDTHS = (2, 3, 4, 5, 6, 8, 10, 13, 17, 22)
-"""Rows on each side that are tried."""
 _FEWEST = 50
 """Rows that a stretch needs."""
 
@@ -39,12 +38,14 @@ class Motion:
     """[rad/s²]"""
     torque: Array
     """tau_joint [Nm]."""
+    base: Array
+    """Of it what the base's motion asks, at the rows' own times; zero of a fixed one [Nm]."""
     widths: Array
     """How far the smoothing reached to either side, shape (12,) [s]."""
 
     def known(self, rows: slice) -> slice:
         """Of a stretch the rows with neighbours on both sides; none of one that was too short."""
-        edge = _WIDTHS[-1] if np.isfinite(self.torque[rows]).all() else rows.stop - rows.start
+        edge = WIDTHS[-1] if np.isfinite(self.torque[rows]).all() else rows.stop - rows.start
         return slice(min(rows.start + edge, rows.stop), max(rows.stop - edge, min(rows.start + edge, rows.stop)))
 
 
@@ -64,15 +65,17 @@ def motion(recording: Recording) -> Motion:
     sampled, blind = sampling(recording), "dq" in recording.missing
     source, order = (recording.q if blind else recording.dq).astype(float), 3 if blind else 2
     pieces = [[(sampled[part, j], source[part, j]) for part in parts] for j in range(N_JOINTS)]
-    widths = np.array([_width(one, order) for one in pieces])
+    widths = np.array([best_width(one, order) for one in pieces])
     dq, ddq, torque = (np.full((len(recording), N_JOINTS), np.nan) for _ in range(3))
-    body = Body(timestep=1e-3)
+    body, known = Body(timestep=1e-3), base_motion.torque(recording, sampled)
+    base = np.zeros_like(torque) if known is None else known
     for rows in parts:
         for j in range(N_JOINTS):
             _, fitted = local(sampled[rows, j], source[rows, j], int(widths[j]), order)
             dq[rows, j], ddq[rows, j] = (fitted[1], 2.0 * fitted[2]) if blind else (fitted[0], fitted[1])
         torque[rows] = _inverse(body, sampled[rows], recording.q[rows].astype(float), dq[rows], ddq[rows])
-    return Motion(sampled, dq, ddq, torque, widths / recording.rate)
+        torque[rows] += at(recording.clock[rows], base[rows], sampled[rows])
+    return Motion(sampled, dq, ddq, torque, base, widths / recording.rate)
 
 
 def _inverse(body: Body, sampled: Array, q: Array, dq: Array, ddq: Array) -> Array:
@@ -88,41 +91,3 @@ def _inverse(body: Body, sampled: Array, q: Array, dq: Array, ddq: Array) -> Arr
         for k, moment in enumerate(zip(*then, strict=True)):
             torque[k, joints] = body.inverse(*moment)[joints]
     return torque
-
-
-def _width(pieces: list[tuple[Array, Array]], order: int) -> int:
-    """The width whose prediction of each value from its neighbours alone is best, in rows."""
-
-    def loss(width: int) -> float:
-        left = [np.square(left_out) for x, y in pieces for left_out, _ in [local(x, y, width, order)]]
-        return float(np.concatenate(left).mean())
-
-    tried = [width for width in _WIDTHS if 2 * width > order + 1]
-    return min(tried, key=loss)
-
-
-def local(x: Array, y: Array, width: int, order: int) -> tuple[Array, tuple[Array, ...]]:
-    """A polynomial about every sample of a curve, through those at most `width` rows from it.
-
-    Args:
-        x: where, increasing, shape (n,).
-        y: the values, shape (n,).
-        width: rows on each side.
-        order: of the polynomial.
-
-    Returns:
-        The error at each sample when that sample is left out, and the coefficients, lowest first, each (n,).
-    """
-    reach = np.arange(-width, width + 1)
-    index = np.clip(np.arange(len(x))[:, None] + reach, 0, len(x) - 1)
-    inside = (np.arange(len(x))[:, None] + reach >= 0) & (np.arange(len(x))[:, None] + reach < len(x))
-    scale = np.median(np.diff(x)) * width
-    away = (x[index] - x[:, None]) / scale
-    weight = inside * np.clip(1.0 - np.abs(reach / (width + 1.0)) ** 3, 0.0, 1.0) ** 3
-    powers = away[..., None] ** np.arange(order + 1)
-    gram = np.einsum("nk,nkp,nkr->npr", weight, powers, powers) + 1e-9 * np.eye(order + 1)
-    moment = np.einsum("nk,nkp,nk->np", weight, powers, y[index])
-    found = np.linalg.solve(gram, moment[..., None])[..., 0]
-    lever = np.linalg.inv(gram)[:, 0, 0]  # what a sample, of weight 1, has to say about its own fit
-    left_out = (y - found[:, 0]) / np.maximum(1.0 - lever, 1e-6)
-    return left_out, tuple(found[:, p] / scale**p for p in range(order + 1))

@@ -98,13 +98,18 @@ def laws(run: Run) -> Mapping[str, Maker]:
     fitted = run.baselines
     weights, offset = np.array(fitted.weights), fitted.offset
     return {
-        "ideal_pd": lambda parts: _pd(parts, stacked(parts, lambda one: one.in_force(one.q_target))),
+        "ideal_pd": ideal,
         "delayed_pd": lambda parts: _pd(parts, stacked(parts, lambda one: one.target(fitted.delay))),
         "limited_pd": lambda parts: _limited(parts, fitted.delay),
         "friction_pd": lambda parts: _friction(parts, fitted.friction),
         "linear": lambda parts: lagged(parts, run.features, lambda x: x @ weights + offset),
         run.kind: lambda parts: lagged(parts, run.features, forward(run.model)),
     }
+
+
+def ideal(parts: Sequence[Commands]) -> Law:
+    """The motor's law as it is commanded, without a delay: the one predictor of which nothing has to be learned."""
+    return _pd(parts, stacked(parts, lambda one: one.in_force(one.q_target)))
 
 
 def forward(model: Model) -> Callable[[NDArray[np.float32]], Array]:

@@ -20,7 +20,7 @@ from collect.joints import KINDS
 from collect.journal import SUFFIX
 from collect.sealing import as_recording
 from identify import replay as replaying
-from identify.dataset import sampling, stretches
+from identify.dataset import stretches
 from identify.runs import Run
 
 POLL = 0.1
@@ -115,9 +115,9 @@ def judge(run: Run, header: Mapping[str, Any], rows: NDArray[Any], began: float)
     parts = list(stretches(window))
     if not parts:
         return None
-    wanted, when = (*PREDICTORS, run.kind), sampling(window)
+    wanted, course = (*PREDICTORS, run.kind), replaying.course(window, parts)
     shown = (one for one in replaying.predictors([run]) if one.name in wanted)
-    replays = {one.name: next(replaying.replayed(one, [(window, parts)], [when])) for one in shown}
+    replays = {one.name: next(replaying.replayed(one, [course])) for one in shown}
     found = replaying.torque(run, window)
     torque = {score.predictor: score.errors for score in found.scores} if found else {}
     return Moment(

@@ -171,7 +171,7 @@ def held(time: Array, rows: Array, steps: Array, step: float, delay: Array) -> A
     return mean
 
 
-def filtered(lag: Array, step: float) -> tuple[Array, Array, Array]:
+def filtered(lag: Array, step: float | Array) -> tuple[Array, Array, Array]:
     """A first-order lag over one step, its input a straight line: weights of its state, the old input and the new."""
     constant = np.maximum(lag, 1e-12) / step
     decay = np.exp(-1.0 / constant)

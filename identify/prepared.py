@@ -6,10 +6,11 @@
     kp kd                                  gains [Nm/rad, Nm·s/rad]  (N, 12), or one value
     step                                   between two rows [s]
 
-and, from `identify prepare`, also q [rad], kd_commanded (motors may close another, `identify.gains`), time [s],
-segment and the segments' names, label, target_hold (`identify.held`), the recordings' names and hashes. Where a row's
-past is not the row before, a new stretch begins: nothing is interpolated across. A file whose rows are shuffled has no
-past at all and is refused, for no honest split can be made of it.
+and, from `identify prepare`, also q [rad], kd_commanded (motors may close another, `identify.gains`), base (of a
+tau_joint what the base's motion asks, `identify.base_motion`) [Nm], time [s], segment and the segments' names, label,
+target_hold (`identify.held`), the recordings' names and hashes. Where a row's past is not the row before, a new stretch
+begins: nothing is interpolated across. A file whose rows are shuffled has no past at all and is refused, for no honest
+split can be made of it.
 """
 
 from __future__ import annotations
@@ -87,6 +88,8 @@ def _rows(one: Series, rows: slice, when: Array, step: float, hold: float) -> di
     """What a net would see, and the rest, at the times `when` of one stretch."""
     state = {"q": one.q, "vel": one.dq, TORQUE: one.torque}
     found: dict[str, Array] = {name: at(one.sent[rows], getattr(one, name)[rows], when) for name in _GAINS}
+    if one.base is not None:
+        found["base"] = at(one.time[rows], one.base[rows], when)
     for k, (error, velocity) in enumerate(zip(ERROR, VELOCITY, strict=True)):
         then = {name: at(one.sampled[rows], values[rows], when - k * step) for name, values in state.items()}
         found[error] = targets(one.sent[rows], one.q_target[rows], hold, when - k * step) - then["q"]
@@ -112,7 +115,7 @@ def read(path: Path, label: Label) -> Series:
             raise UserError(f"the file holds no {name!r}", where=str(path), fix=fix)
     count = len(arrays[TORQUE]) if arrays[TORQUE].ndim else 0
     wide: dict[str, Array] = {}
-    for name in (*ERROR, *VELOCITY, TORQUE, "kp", "kd", *({"q", "kd_commanded"} & {*arrays})):
+    for name in (*ERROR, *VELOCITY, TORQUE, "kp", "kd", *({"q", "kd_commanded", "base"} & {*arrays})):
         values = arrays[name]
         values = np.full((count, N_JOINTS), values) if name in _GAINS and values.ndim == 0 else values
         if values.shape != (count, N_JOINTS) or values.dtype.kind not in "fiu" or not np.isfinite(values).all():
@@ -141,6 +144,7 @@ def read(path: Path, label: Label) -> Series:
         kd=wide["kd"],
         kd_commanded=wide.get("kd_commanded", wide["kd"]),
         torque=wide[TORQUE],
+        base=wide.get("base"),
         segment=segment,
         segments=names,
         repeated=np.zeros(count, dtype=bool),

@@ -1,9 +1,10 @@
 """Open-loop replay: a recording's commands alone move the rigid body through a predictor, and the robot judges.
 
-The fixed-base body starts where the robot was at the start of each segment and never sees the measured motion
-again. All segments of all recordings move side by side (`identify.drive`). Beside a predictor of tau_est, which knows
-neither, act the armature and friction that others identified; a predictor that was fitted to tau_joint carries its
-friction itself and moves the rotor that its label holds.
+The body starts where the robot was at the start of each segment and never sees the measured motion of the legs again.
+Its base is fixed; where an IMU has logged how it moved, that acts on the joints too (`identify.base_motion`). All
+segments of all recordings move side by side (`identify.drive`). Beside a predictor of tau_est, which knows neither, act
+the armature and friction that others identified; a predictor that was fitted to tau_joint carries its friction itself
+and moves the rotor that its label holds; what `identify fit` found brings its own.
 """
 
 from __future__ import annotations
@@ -18,15 +19,19 @@ from collect.body import ARMATURE, DRY, VISCOUS
 from collect.errors import UserError
 from collect.joints import BY_KIND, N_JOINTS, Kind
 from collect.recording import Recording, find, read
-from identify import parameters
+from identify import base_motion, baselines, fitted_torque, parameters
 from identify.baselines import NAMES as BASELINES
-from identify.dataset import ROTOR, kd_in_force, sampling, sent, series, stretches
+from identify.dataset import ROTOR, Label, kd_in_force, sampling, sent, series, stretches
 from identify.drive import PHYSICS, Start, drive
-from identify.evaluate import Judgement, judge
+from identify.evaluate import Judgement, Score, judge
 from identify.features import Array, at
-from identify.laws import Commands, Maker, laws
+from identify.laws import Commands, Maker, ideal, laws
+from identify.metrics import errors, noise_floor
 from identify.parameters import Fitted
 from identify.runs import Run
+
+OTHERS = {"armature": ARMATURE, "viscous": VISCOUS, "dry": DRY}
+"""What IIT DLS identified on a Go2."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,14 +91,19 @@ def unseen(run: Run, recording: Recording) -> list[slice]:
 
 
 def chosen(runs: Sequence[Run], recording: Recording) -> tuple[list[slice], str]:
-    """The stretches to replay, those that none of the runs has seen or else all, and in words which."""
+    """The stretches to replay, those that none of the runs has seen or else all, and in words which.
+
+    Without a run it is all.
+    """
     parts = [rows for rows in stretches(recording) if all(rows in unseen(run, recording) for run in runs)]
     words = "not seen in training" if parts else "of a recording it was trained on, which this cannot judge"
+    words = words if runs else "of motion"
     parts = parts or list(stretches(recording))
     seconds = sum(float(recording.clock[part.stop - 1] - recording.clock[part.start]) for part in parts)
     starts = "" if len(parts) == 1 else f", {len(parts)} measured starts"
     walked = "\nthe robot stood on the ground: a fixed base cannot judge it" if _walked(recording) else ""
-    return parts, f"{seconds:.1f} s {words}{starts}{walked}"
+    swung = "\nits base moves as the IMU says" if base_motion.known(recording) else ""
+    return parts, f"{seconds:.1f} s {words}{starts}{swung}{walked}"
 
 
 def _walked(recording: Recording) -> bool:
@@ -115,8 +125,11 @@ class Predictor:
 
 
 def predictors(runs: Sequence[Run]) -> list[Predictor]:
-    """The baselines of the first run, then the net of each; of several runs each net is called by its folder too."""
-    found = []
+    """The baselines of the first run, then the net of each; of several runs each net is called by its folder too.
+
+    Without a run the one that needs none.
+    """
+    found = [] if runs else [Predictor("ideal_pd", ideal, OTHERS, PHYSICS)]
     for run in runs:
         step = run.features.step
         physics = step / np.ceil(step / PHYSICS - 1e-9)
@@ -141,76 +154,108 @@ def replay(runs: Sequence[Run], recordings: Sequence[Recording], more: Sequence[
     """Replay the chosen stretches of recordings with every predictor of some runs, the nets last; see `load`, `chosen`.
 
     Args:
-        runs: at least one.
+        runs: whose predictors are replayed; without any it is ideal PD.
         recordings: of different names.
         more: predictors beside those of the runs; they come before the nets.
     """
-    parts = [(recording, chosen(runs, recording)[0]) for recording in recordings]
-    when = [sampling(recording) for recording in recordings]
+    courses = [course(recording, chosen(runs, recording)[0]) for recording in recordings]
     own = predictors(runs)
-    for predictor in (*own[: -len(runs)], *more, *own[-len(runs) :]):
-        yield from replayed(predictor, parts, when)
+    plain = len(own) - len(runs)
+    for predictor in (*own[:plain], *more, *own[plain:]):
+        yield from replayed(predictor, courses)
 
 
-def replayed(
-    predictor: Predictor, parts: Sequence[tuple[Recording, Sequence[slice]]], when: Sequence[Array]
-) -> Iterator[Replay]:
-    """Replay stretches of recordings side by side with one predictor.
+@dataclass(frozen=True, eq=False)
+class Course:
+    """What is replayed of a recording, and what all predictors need to know of it; arrays (N, 12)."""
 
-    Args:
-        predictor: what moves the body.
-        parts: of each recording the stretches.
-        when: of each recording when its joints were sampled, shape (N, 12) [s] (`identify.dataset.sampling`).
-    """
-    starts = []
-    for recording, chosen in parts:
-        kd = kd_in_force(recording)
-        starts += [_start(recording, kd, rows, predictor.physics) for rows in chosen]
+    recording: Recording
+    parts: Sequence[slice]
+    """Its stretches that are replayed."""
+    sampled: Array
+    """When its joints were sampled (`identify.dataset.sampling`) [s]."""
+    kd: Array
+    """That motors closed (`identify.dataset.kd_in_force`) [Nm·s/rad]."""
+    base: Array | None
+    """What the base's motion asked of the joints (`identify.base_motion`) [Nm]; None of a fixed one."""
+
+
+def course(recording: Recording, parts: Sequence[slice]) -> Course:
+    """What replaying some stretches of a recording needs, found once for all predictors."""
+    sampled = sampling(recording)
+    return Course(recording, parts, sampled, kd_in_force(recording), base_motion.torque(recording, sampled))
+
+
+def replayed(predictor: Predictor, courses: Sequence[Course]) -> Iterator[Replay]:
+    """Replay stretches of recordings side by side with one predictor."""
+    starts = [_start(one, rows, predictor.physics) for one in courses for rows in one.parts]
     motions = iter(drive(starts, predictor.make, predictor.beside))
-    for (recording, chosen), sampled in zip(parts, when, strict=True):
-        sizes = [rows.stop - rows.start for rows in chosen]
-        moved = [at(told.steps, q, sampled[rows]) for rows, (told, q) in zip(chosen, motions, strict=False)]
+    for one in courses:
+        recording, sizes = one.recording, [rows.stop - rows.start for rows in one.parts]
+        moved = [at(told.steps, q, one.sampled[rows]) for rows, (told, q) in zip(one.parts, motions, strict=False)]
         yield Replay(
             recording=recording.session,
             predictor=predictor.name,
-            time=np.concatenate([recording.clock[rows] for rows in chosen]),
-            q=np.concatenate([recording.q[rows].astype(float) for rows in chosen]),
+            time=np.concatenate([recording.clock[rows] for rows in one.parts]),
+            q=np.concatenate([recording.q[rows].astype(float) for rows in one.parts]),
             q_replayed=np.concatenate(moved),
             starts=tuple(int(start) for start in np.cumsum([0, *sizes[:-1]])),
         )
 
 
-def _start(recording: Recording, kd: Array, rows: slice, physics: float) -> Start:
-    time = recording.clock[rows]
+def _start(one: Course, rows: slice, physics: float) -> Start:
+    recording, time = one.recording, one.recording.clock[rows]
     steps = time[0] + np.arange(int(np.ceil((time[-1] - time[0]) / physics - 1e-9)) + 1) * physics
     q_target, kp = (getattr(recording, name)[rows].astype(float) for name in ("q_target", "kp"))
     # A log without velocities is taken to start at rest.
     dq = np.zeros(N_JOINTS) if "dq" in recording.missing else recording.dq[rows.start].astype(float)
-    commands = Commands(time, q_target, kp, kd[rows], steps, sent(recording)[rows])
-    return Start(commands, recording.q[rows.start].astype(float), dq)
+    base = None if one.base is None else at(time, one.base[rows], steps + 0.5 * physics)
+    commands = Commands(time, q_target, kp, one.kd[rows], steps, sent(recording)[rows])
+    return Start(commands, recording.q[rows.start].astype(float), dq, base)
 
 
-def torque(run: Run, recording: Recording) -> Judgement | None:
-    """Torque along the measured motion of the chosen stretches; None where velocity or torque is not recorded."""
-    if unlabelled(run, recording):
+def torque(run: Run | None, recording: Recording, fitted: Fitted | None = None) -> Judgement | None:
+    """Torque along the measured motion of the chosen stretches; None where velocity or torque is not recorded.
+
+    Args:
+        run: whose label is the torque; without one it is tau_joint, which needs no sensor, and beside what was fitted
+            there is ideal PD.
+        recording: whose motion it is.
+        fitted: what `identify fit` found; it comes before the net.
+    """
+    label = run.facts.label if run else "tau_joint"
+    if _unlabelled(label, recording):
         return None
-    data = series(recording, where=recording.session, label=run.facts.label)
+    data = series(recording, where=recording.session, label=label)
     rows = np.zeros(len(recording), dtype=bool)
-    for part in chosen([run], recording)[0]:
+    for part in chosen([run] if run else [], recording)[0]:
         rows[part] = True
-    rows &= data.with_past(run.features.look_back)
-    return judge(run, data, rows, "the replayed rows") if rows.any() else None
+    rows &= data.with_past(run.features.look_back if run else 0.0)
+    if not rows.any():
+        return None
+
+    def score(name: str, predicted: Array) -> Score:
+        return Score(data.name, name, errors(data.torque[rows], predicted[rows]))
+
+    mine = [score("parametric", fitted_torque.along(fitted.parameters, data, label))] if fitted else []
+    if run is None:
+        scores = (score("ideal_pd", baselines.ideal_pd(data)), *mine)
+        return Judgement(data.name, "the replayed rows", scores, noise_floor(data))
+    found = judge(run, data, rows, "the replayed rows")
+    return replace(found, scores=(*found.scores[:-1], *mine, found.scores[-1]))
 
 
 def unlabelled(run: Run, recording: Recording) -> bool:
     """Whether the torque that a run learned is not known of a recording."""
-    if run.facts.label == "tau_joint":
-        return _walked(recording)
-    return bool({"dq", "tau_est"} & set(recording.missing))
+    return _unlabelled(run.facts.label, recording)
+
+
+def _unlabelled(label: Label, recording: Recording) -> bool:
+    return _walked(recording) if label == "tau_joint" else bool({"dq", "tau_est"} & set(recording.missing))
 
 
 def beside(run: Run, predictor: str) -> Mapping[str, Array]:
     """Armature, viscous and dry friction of the body that a predictor moves, shape (12,) each."""
     if run.facts.label == "tau_joint" and predictor not in ("ideal_pd", "delayed_pd", "limited_pd"):
         return {"armature": ROTOR, "viscous": np.zeros(N_JOINTS), "dry": np.zeros(N_JOINTS)}
-    return {"armature": ARMATURE, "viscous": VISCOUS, "dry": DRY}
+    return OTHERS

@@ -11,6 +11,7 @@ from collect.joints import BY_KIND, KINDS, NAMES, Kind
 from collect.recording import Recording
 from identify.dataset import ROTOR, Label
 from identify.evaluate import Judgement
+from identify.parameters import Fitted
 from identify.replay import Replay, called, chosen, torque
 from identify.runs import Run
 
@@ -20,6 +21,7 @@ def motion(
     runs: Sequence[Run],
     recording: Recording,
     repeatability: Mapping[Kind, float] | None = None,
+    fitted: Fitted | None = None,
 ) -> Table:
     """One replayed recording: a row per predictor, the nets last, then what the robot itself does not repeat.
 
@@ -28,12 +30,17 @@ def motion(
         runs: whose nets are among them.
         recording: what was replayed.
         repeatability: of the robot [mrad]; then each error is also given as a multiple of it.
+        fitted: what `identify fit` found, if it is among them.
     """
-    judgements = {called(run, runs): found for run in runs if (found := torque(run, recording))}
+    asked: Mapping[str, Run | None] = {called(run, runs): run for run in runs} if runs else {"parametric": None}
+    judgements = {name: found for name, run in asked.items() if (found := torque(run, recording, fitted))}
     labels = [run.facts.label for run in runs]
     words = f"{chosen(runs, recording)[1]}\n{beside(*labels)}"
+    if fitted:
+        words = f"{words}\nbeside parametric: the armature and friction that were fitted"
     if judgements:
-        words = f"{words}\nNm: along the measured motion, against the {' or '.join(dict.fromkeys(labels))} of the run"
+        of = f"the {' or '.join(dict.fromkeys(labels))} of the run" if runs else "tau_joint"
+        words = f"{words}\nNm: along the measured motion, against {of}"
     return table(replays, [called(run, runs) for run in runs], words, repeatability, judgements)
 
 
@@ -44,7 +51,7 @@ def table(
     repeatability: Mapping[Kind, float] | None = None,
     judgements: Mapping[str, Judgement] | None = None,
 ) -> Table:
-    """As `motion`, from its parts: `nets` are the last of the predictors, `judgements` are by net."""
+    """As `motion`, from its parts: `nets` are the last of the predictors, `judgements` are by net; see `_torques`."""
     found = Table(title=replays[0].recording, caption=words, title_justify="left", min_width=74)
     found.add_column("predictor", no_wrap=True)
     for unit in ("mrad", "× robot", "Nm"):
@@ -65,10 +72,13 @@ def table(
 
 
 def _torques(name: str, judgements: Mapping[str, Judgement]) -> list[str]:
-    """Torque error of a net by its own run, of a baseline by the first; nothing of one that gives no such torque."""
+    """Torque error of a net by its own run, of any other by the first; nothing of one that gives no such torque.
+
+    Without a net there is one judgement, by what was fitted.
+    """
     for net, judgement in judgements.items():
-        *baselines, own = judgement.scores
-        errors = own.errors if name == net else {one.predictor: one.errors for one in baselines}.get(name)
+        *others, own = judgement.scores
+        errors = own.errors if name == net else {one.predictor: one.errors for one in others}.get(name)
         if errors:
             return [f"{errors.rmse_of(kind):.3f}" for kind in KINDS]
     return []

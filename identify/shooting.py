@@ -59,7 +59,7 @@ class Stretch:
     inertia: Array
     """Of each joint when the others are held, links only, shape (n, 12) [kg·m²]."""
     rest: Array
-    """Torque that each joint feels by gravity and by the others' motion, shape (n, 12) [Nm]."""
+    """Torque that each joint feels by gravity and by the others' and the base's motion, shape (n, 12) [Nm]."""
 
 
 def prepare(recording: Recording) -> list[Stretch]:
@@ -84,6 +84,7 @@ def _stretch(recording: Recording, moved: Motion, rows: slice) -> Stretch:
         torque = body.inverse(at_q, at_dq, at_ddq)
         inertia[k] = body.inertia.diagonal()
         rest[k] = torque - inertia[k] * at_ddq
+    rest += moved.base[rows]
     return Stretch(time, sampled, *own, moved.torque[rows], q_target, kp, kd, inertia, rest)
 
 

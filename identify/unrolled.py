@@ -47,7 +47,7 @@ class Track:
     kd: Array
     """[Nm·s/rad]"""
     bias: Array
-    """What holds the links against gravity and velocity forces [Nm]."""
+    """What holds the links against gravity, velocity forces and the base's motion [Nm]."""
     turned: Array
     """Inverse of each leg's inertia with its rotors, shape (C, 4, 3, 3) [1/kg·m²]."""
     kept: NDArray[np.bool_]
@@ -75,6 +75,8 @@ def tracks(features: Features, data: Series, rows: NDArray[np.bool_]) -> list[Tr
             for leg in range(len(LEGS)):
                 mine = slice(_LEG * leg, _LEG * (leg + 1))
                 turned[k, leg] = np.linalg.inv(inertia[mine, mine])
+        if data.base is not None:
+            bias += at(time, data.base[part], when)
         q_target, kp, kd = data.told(features, part, when)
         kept = rows[part][np.clip(np.searchsorted(time, when), 0, len(time) - 1)]
         found.append(Track(data.name, q, dq, q_target, kp, kd, bias, turned, kept))

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from synthetic import recording as blank_recording
 
-from collect.body import ARMATURE, DRY, VISCOUS, Body
+from collect.body import ARMATURE, DRY, VISCOUS, Body, Mount
 from collect.config import dump
 from collect.joints import HANG, N_JOINTS
 from collect.recording import Recording
@@ -40,21 +40,33 @@ def delayed(delay: float) -> Motor:
     return lambda t, q, dq: KP * (target(np.array([max(t - delay, 0.0)]))[0] - q) - KD * dq
 
 
-def moved(motor: Motor, name: str = "moved", seconds: float = 3.0, parts: tuple[str, ...] = ("chirp",)) -> Recording:
-    """What a 500 Hz logger sees of the body under a motor that is closed every half millisecond."""
+def moved(
+    motor: Motor,
+    name: str = "moved",
+    seconds: float = 3.0,
+    parts: tuple[str, ...] = ("chirp",),
+    mount: Mount | None = None,
+) -> Recording:
+    """What a 500 Hz logger sees of the body under a motor that is closed every half millisecond.
+
+    Without a mount the base is fixed and no IMU is logged.
+    """
     empty = blank_recording(name, seconds=seconds, segments=parts, kp=KP, kd=KD)
-    body = Body(timestep=PHYSICS, armature=ARMATURE, viscous=VISCOUS, dry=DRY)
+    body = Body(timestep=PHYSICS, mount=mount or "fixed", armature=ARMATURE, viscous=VISCOUS, dry=DRY)
     body.reset(target(np.zeros(1))[0])
     every = round(1.0 / empty.rate / PHYSICS)
-    rows = np.empty((3, len(empty), N_JOINTS))
+    rows, imu = np.empty((3, len(empty), N_JOINTS)), np.full((len(empty), 6), np.nan)
     for step in range(len(empty) * every):
         torque = motor(step * PHYSICS, body.q, body.dq)
         if step % every == 0:
             rows[:, step // every] = body.q, body.dq, torque
         body.step(torque)
+        if mount and step % every == 0:
+            imu[step // every] = *body.gyro, *body.accel  # as they were before the step
     q, dq, tau = rows.astype(np.float32)
+    gyro, accel = imu.astype(np.float32)[:, :3], imu.astype(np.float32)[:, 3:]
     wanted = target(empty.time).astype(np.float32)
-    return dataclasses.replace(empty, q=q, dq=dq, tau_est=tau, q_target=wanted)
+    return dataclasses.replace(empty, q=q, dq=dq, tau_est=tau, q_target=wanted, gyro=gyro, accel=accel)
 
 
 def run(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from collect.body import ARMATURE, DRY, STOP_BEYOND, VISCOUS, Bodies, Body
+from collect.body import ARMATURE, DRY, IMU, STOP_BEYOND, VISCOUS, Bodies, Body
 from collect.joints import HANG, LEGS, LOWER, MODEL_TO_SDK, N_JOINTS, UPPER
 
 TIMESTEP = 0.0005
@@ -141,6 +141,26 @@ def test_a_sling_swings_with_the_legs():
     assert np.std(accel[:, 0]) > 0.1
     assert np.abs(rpy).max() < 0.5
     assert accel[:, 2].mean() == pytest.approx(GRAVITY, rel=0.05)
+
+
+def test_what_a_moving_base_asks_of_the_joints():
+    """Add to the torque of a fixed base what makes up the torques under which a slung body moved as its IMU felt."""
+    step, random = 1e-5, np.random.default_rng(3)
+    hung = Body(timestep=step, mount="sling")
+    hung.reset(HANG, random.uniform(-6.0, 6.0, N_JOINTS))
+    for _ in range(10_000):
+        hung.step(5.0 * random.uniform(-1.0, 1.0, N_JOINTS))
+    tau = random.uniform(-5.0, 5.0, N_JOINTS)
+    q, dq = hung.q.copy(), hung.dq.copy()
+    hung.step(tau)
+    gyro, accel, ddq = hung.gyro.copy(), hung.accel.copy(), (hung.dq - dq) / step
+    hung.step(tau)
+    turn = (hung.gyro - gyro) / step
+    felt = accel - np.cross(turn, IMU) - np.cross(gyro, np.cross(gyro, IMU))
+    fixed, more = posed(HANG).inverse(q, dq, ddq), hung.carried(q, dq, gyro, turn, felt)
+    assert np.abs(gyro).max() > 0.5
+    assert np.abs(more).max() > 0.5
+    assert fixed + more == pytest.approx(tau, abs=0.01)
 
 
 @pytest.mark.parametrize("threads", [0, 2])

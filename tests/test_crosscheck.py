@@ -17,7 +17,8 @@ from collect.errors import UserError
 from collect.joints import HANG, NAMES
 from collect.recording import Recording, blank, read, write
 from identify.crosscheck import crosscheck
-from identify.joint_torque import local, motion
+from identify.joint_torque import motion
+from identify.smoothing import local
 
 pytestmark = pytest.mark.slow
 

@@ -19,10 +19,10 @@ from collect.convert import convert
 from collect.errors import UserError
 from collect.joints import KINDS, NAMES, TORQUE
 from collect.recording import Recording, read, write
-from identify import predict
+from identify import figures, fitted_torque, predict
 from identify import replay as replaying
 from identify.baselines import NAMES as BASELINES
-from identify.dataset import series
+from identify.dataset import Label, series
 from identify.drive import Start, drive
 from identify.features import Features
 from identify.laws import Commands, forward, laws
@@ -49,6 +49,20 @@ NETS = {
 def robot() -> Recording:
     """A motor that follows its targets 7.3 ms late."""
     return moved(delayed(DELAY))
+
+
+def true_motors() -> Fitted:
+    """The parameters of those motors and of the body that they move."""
+    twelve = {field.name: (0.0,) * 12 for field in dataclasses.fields(Parameters)}
+    body = {"armature": ARMATURE.tolist(), "viscous": VISCOUS.tolist(), "dry": DRY.tolist()}
+    # Its commands are held from the row before: on average a millisecond earlier than the motor's smooth target.
+    true = {name: tuple(values) for name, values in body.items()} | {"delay": (DELAY + 0.001,) * 12}
+    ones = dict.fromkeys(("spring", "damper", "stribeck"), (1.0,) * 12)
+    known = Margins(**dict.fromkeys(twelve, (None,) * 12))
+    return Fitted(Parameters(**twelve | ones | true), known, (), (None,) * 12, ())
+
+
+TRUE = true_motors()
 
 
 def worst(one: Replay) -> float:
@@ -229,6 +243,19 @@ class TestErrors:
         assert one.rmse_by_joint[2] == pytest.approx(4.0 / np.sqrt(3.0))
         assert sum(one.rmse_by_joint) == one.rmse_by_joint[2]
 
+    def test_every_predictor_has_a_line_of_its_own(self) -> None:
+        """In a colour of its own, named below the panels, within the figure, however many nets there are."""
+        time, q = np.arange(0.0, 3.0, 0.002), target(np.arange(0.0, 3.0, 0.002))
+        names = [*BASELINES, "parametric", "mlp (joint)", "mlp (motion)", "mlp (motion_5ms)", "mlp (more)", "lstm (a)"]
+        figure = figures.motion([Replay("r", name, time, q, 1.01 * q, (0,)) for name in names])
+        figures.png(figure)
+        (legend,) = figure.legends
+        assert [text.get_text() for text in legend.get_texts()] == [figures.words(name) for name in names]
+        assert len({line.get_color() for line in legend.get_lines()}) == len(names)
+        box = legend.get_window_extent()
+        assert box.x0 >= 0.0
+        assert box.x1 <= figure.bbox.width
+
     def test_shares_of_a_batch_do_not_matter(self, robot: Recording, tmp_path: Path) -> None:
         """Trajectories of different lengths, on one thread or three, each as alone."""
         parts = [slice(100, 400), slice(0, 1500), slice(700, 1500)]
@@ -258,9 +285,9 @@ class TestVerb:
         content = json.loads((tmp_path / "f.json").read_text())
         assert next(iter(content)) == "replay_rmse_mrad"
         assert list(content["replay_rmse_mrad"]) == ["chirp.v1"]
-        figures = content["replay_rmse_mrad"]["chirp.v1"]
-        assert list(figures) == [*BASELINES, "mlp"]
-        assert all(set(one) == set(KINDS) and all(v > 0 for v in one.values()) for one in figures.values())
+        errors = content["replay_rmse_mrad"]["chirp.v1"]
+        assert list(errors) == [*BASELINES, "mlp"]
+        assert all(set(one) == set(KINDS) and all(v > 0 for v in one.values()) for one in errors.values())
         for words in ("mrad", "Nm", "armature", "1.0 s not seen in training"):
             assert words in done.stdout
 
@@ -269,13 +296,7 @@ class TestVerb:
         write(moved(delayed(DELAY), "chirp", 1.0), tmp_path / "data" / "chirp.h5")
         for name in ("a", "b"):
             run(tmp_path / name, PLAIN, delay=DELAY)
-        twelve = {field.name: (0.0,) * 12 for field in dataclasses.fields(Parameters)}
-        body = {"armature": ARMATURE.tolist(), "viscous": VISCOUS.tolist(), "dry": DRY.tolist()}
-        # Its commands are held from the row before: on average a millisecond earlier than the motor's smooth target.
-        true = {name: tuple(values) for name, values in body.items()} | {"delay": (DELAY + 0.001,) * 12}
-        ones = dict.fromkeys(("spring", "damper", "stribeck"), (1.0,) * 12)
-        known = Margins(**dict.fromkeys(twelve, (None,) * 12))
-        save(Fitted(Parameters(**twelve | ones | true), known, (), (None,) * 12, ()), tmp_path / "p.yaml")
+        save(TRUE, tmp_path / "p.yaml")
         options = ("--parameters", tmp_path / "p.yaml", "--json", tmp_path / "f.json", "--figure", tmp_path / "f.png")
         paths = (tmp_path / "a", tmp_path / "b", tmp_path / "data")
         done = verb("identify", "replay", *paths, "--per-joint", "--endure", 3, *options)
@@ -290,6 +311,21 @@ class TestVerb:
         assert (tmp_path / "f.png").read_bytes().startswith(b"\x89PNG")
         for words in ("RR_calf", "mlp (b), 5 s of commands:"):
             assert words in done.stdout
+
+    def test_what_was_fitted_needs_no_run(self, tmp_path: Path) -> None:
+        """It stands beside ideal PD, which needs none either, both with their torque."""
+        write(moved(delayed(DELAY), "chirp", 1.0), tmp_path / "data" / "chirp.h5")
+        save(TRUE, tmp_path / "p.yaml")
+        options = ("--parameters", tmp_path / "p.yaml", "--json", tmp_path / "f.json", "--figure", tmp_path / "f.png")
+        done = verb("identify", "replay", tmp_path / "data", "--endure", 3, *options)
+        assert done.returncode == 0, done.stderr
+        errors = json.loads((tmp_path / "f.json").read_text())["replay_rmse_mrad"]["chirp"]
+        assert list(errors) == ["ideal_pd", "parametric"]
+        assert max(errors["parametric"].values()) < 1.5 < min(errors["ideal_pd"].values())
+        for words in ("1.0 s of motion", "against tau_joint", "parametric, 5 s of commands:"):
+            assert words in done.stdout
+        rows = [line for line in done.stdout.splitlines() if "parametric │" in line or "ideal_pd" in line]
+        assert all(len([cell for cell in row.split("│") if cell.strip()]) == 7 for row in rows)
 
     def test_without_a_recording_it_says_so(self, tmp_path: Path) -> None:
         """Runs alone are not enough."""
@@ -342,6 +378,42 @@ class TestVerb:
         console.print(shown)
         assert beside().splitlines()[0] in console.export_text()
         assert table(replays)["r"]["mlp"] == pytest.approx({"hip": 3.0, "thigh": 1.0, "calf": 3.0})
+
+
+class TestFittedTorque:
+    """What was fitted is also judged by torque, of either kind."""
+
+    @pytest.mark.parametrize(("label", "share"), [("tau_est", 0.05), ("tau_joint", 0.25)])
+    def test_the_true_motor_has_the_true_torque(
+        self, robot: Recording, label: Label, share: float, tmp_path: Path
+    ) -> None:
+        """Before friction and rotor, or after them, where a joint at rest may be held by anything up to friction."""
+        loaded = run(tmp_path / "run", PLAIN)
+        loaded = dataclasses.replace(loaded, facts=dataclasses.replace(loaded.facts, label=label))
+        judged = replaying.torque(loaded, robot, TRUE)
+        assert judged is not None
+        found = {one.predictor: one.errors for one in judged.scores}
+        assert list(found) == [*BASELINES, "parametric", "mlp"]
+        assert (found["parametric"].rmse < share * found["ideal_pd"].rmse + 0.01).all()
+
+    def test_without_a_run_it_is_what_moved_link_and_rotor(self, robot: Recording) -> None:
+        """No sensor is needed; of a robot on the ground it is not known."""
+        blind = changed(robot, tau_est=np.full_like(robot.tau_est, np.nan))
+        judged = replaying.torque(None, blind, TRUE)
+        assert judged is not None
+        assert [one.predictor for one in judged.scores] == ["ideal_pd", "parametric"]
+        assert judged.scores[1].errors.mse.mean() < 0.1 * judged.scores[0].errors.mse.mean()
+        assert replaying.torque(None, changed(robot, attributes={"layout": "orl"}), TRUE) is None
+
+    def test_a_lag_holds_the_torque_back(self, robot: Recording) -> None:
+        """By its time constant, where the torque goes up and down slowly."""
+        data = series(robot, where="here")
+        plain, late = (
+            fitted_torque.along(dataclasses.replace(TRUE.parameters, lag=(lag,) * 12), data, "tau_est")
+            for lag in (0.0, 0.003)
+        )
+        expected = np.stack([np.interp(data.time - 0.003, data.time, one) for one in plain.T], axis=1)
+        assert np.abs(late - expected)[100:].mean() < 0.1 * np.abs(late - plain)[100:].mean()
 
 
 @pytest.mark.data

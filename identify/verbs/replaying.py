@@ -23,11 +23,12 @@ def replay(
 
     Args:
         paths: Folders that `train` wrote, one or several, then recordings or folders of them; of a recording that a run
-            was trained on only the test segments are replayed, if it has any.
+            was trained on only the test segments are replayed, if it has any. With --parameters no run is needed.
         parameters: Also replay what `fit` found: its parameters.yaml.
         per_joint: Print every joint as well.
         figure: Draw error over time, and gain and phase over frequency, of the first recording to this PNG.
-        endure: Also go through the first recording's commands forth and back with each net for so long [s].
+        endure: Also go through the first recording's commands forth and back for so long with each net, or without one
+            with what was fitted [s].
         json_file: Write the errors to this file too: by kind, by joint, over time and over frequency.
     """
     import torch
@@ -38,7 +39,7 @@ def replay(
     from identify import replay as replaying
 
     torch.set_num_threads(1)  # twelve joints at a time are too few to share
-    folders, recordings = _parted(paths)
+    folders, recordings = _parted(paths, fitted=parameters is not None)
     loaded, data = [runs.load(path) for path in folders], replaying.load(recordings)
     fitted = fitting.load(parameters) if parameters is not None else None
     more = [replaying.parametric(fitted)] if fitted else []
@@ -51,13 +52,13 @@ def replay(
     for recording in data:
         mine = [one for one in done if one.recording == recording.session]
         again = motion_error.repeatability_mrad(recording)
-        Console().print(replay_table.motion(mine, loaded, recording, again))
+        Console().print(replay_table.motion(mine, loaded, recording, again, fitted))
         if fitted and any(source.sha256 == recording.content_sha256() for source in fitted.sources):
             print("the parameters were fitted to this recording, which cannot judge them")
         if per_joint:
             Console().print(replay_table.by_joint(mine))
     if endure is not None:
-        for predictor in replaying.predictors(loaded)[-len(loaded) :]:
+        for predictor in replaying.predictors(loaded)[-len(loaded) :] if loaded else more:
             with Console(stderr=True).status(f"{endure:.0f} s of {predictor.name}"):
                 lasted = enduring.endure(loaded, data[0], predictor, endure)
             print(lasted.in_words)
@@ -73,9 +74,9 @@ def replay(
     return 0
 
 
-def _parted(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
-    """Runs and recordings; what comes first must be a run."""
-    folders = [path for path in paths if (path / "run.json").is_file()] or [*paths[:1]]
+def _parted(paths: Sequence[Path], *, fitted: bool) -> tuple[list[Path], list[Path]]:
+    """Runs and recordings; what comes first must be a run, unless fitted parameters are replayed."""
+    folders = [path for path in paths if (path / "run.json").is_file()] or [*paths[: 0 if fitted else 1]]
     recordings = [path for path in paths if path not in folders]
     if not recordings:
         raise UserError("there is nothing to replay", where="the arguments", fix="give runs, then recordings")
