@@ -21,11 +21,8 @@ STEP = 1.0 / RATE / SUBSTEPS
 
 
 def obeyed(delay: np.ndarray) -> np.ndarray:
-    """When motors with such delays really obey [s]: from the step on whose middle comes after it.
-
-    And half a step sooner, for the torque of a step acts on positions as they were at its start.
-    """
-    return STEP * (np.ceil(delay / STEP - 0.5) - 0.5)
+    """When motors with such delays really obey [s]: from the step on whose middle comes after it."""
+    return STEP * np.ceil(delay / STEP - 0.5)
 
 
 def chirp(time: np.ndarray, amplitude: float, f1: float) -> np.ndarray:
@@ -51,7 +48,7 @@ def rigged(name: str, targets: np.ndarray, kp: float, kd: float, motors: MotorCo
     rows = np.empty((3, len(targets), N_JOINTS))
     for k in range(len(targets)):
         now = k / RATE
-        rows[:, k] = sensors.read(body.q, body.dq, driven.torque)
+        rows[:, k] = sensors.read(body.q_now, body.dq, driven.torque)
         slots["q"] = targets[min(k + 1, len(targets) - 1)]
         driven.receive(now, slots)
         for substep in range(SUBSTEPS):
