@@ -246,6 +246,15 @@ class TestRefusals:
             fit(recordings[:1])
 
 
+def test_recordings_of_several_segments_follow_each_other() -> None:
+    """Give each window its own targets, though the second recording's clock begins anew."""
+    (data,) = hinge([tone(TestHinge.time, 0.2, 3.0) - HANG], kd=[1.0])
+    late = dataclasses.replace(data, time=data.time + 50.0, sampled=data.sampled + 50.0)
+    own, of_three = windows([data], 0), windows([data, late, data], 0)
+    np.testing.assert_allclose(of_three.target(0.005), np.tile(own.target(0.005), 3), atol=1e-9)
+    assert (np.diff(of_three.commands[0]) > 0.0).all()
+
+
 def test_windows_follow_each_other_without_a_row_twice() -> None:
     """Every judged row once, where it was measured and when, none before its window is warm."""
     (data,) = hinge([tone(TestHinge.time, 0.2, 3.0) - HANG], kd=[1.0])
