@@ -20,11 +20,6 @@ STEP = 1.0 / RATE / SUBSTEPS
 """Of the physics and the motors [s]."""
 
 
-def obeyed(delay: np.ndarray) -> np.ndarray:
-    """When motors with such delays really obey [s]: from the step on whose middle comes after it."""
-    return STEP * np.ceil(delay / STEP - 0.5)
-
-
 def chirp(time: np.ndarray, amplitude: float, f1: float) -> np.ndarray:
     """Linear chirps from .1 Hz, of twelve phases, about the hung posture, shape (N, 12) [rad]."""
     phases = 2.0 * np.pi * (0.1 * time + 0.5 * (f1 - 0.1) / time[-1] * time**2)[:, None] + np.arange(N_JOINTS)
