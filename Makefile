@@ -1,4 +1,4 @@
-# make demo | make test | make check | make bench | make faults | make clean
+# make demo | make test | make check | make bench | make reach | make faults | make clean
 # Everything runs from the checkout in .venv, or .venv-0.10; nothing is installed outside them.
 
 VENV := .venv
@@ -9,7 +9,7 @@ VENV_0_10 := .venv-0.10
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: demo test check bench faults install install-0.10 clean
+.PHONY: demo test check bench reach faults install install-0.10 clean
 
 demo: install
 	$(RUN) -m deploy.demo
@@ -20,6 +20,10 @@ test: check install-0.10
 # Our loop against a bare one of the SDK's, our training against the usual one: ratios in one run.
 bench: install
 	$(RUN) -m pytest tests/benchmarks -s
+
+# How near everything comes to what the virtual Go2 hides: sessions, a training and a fit, ten minutes.
+reach: install
+	REACH=full $(RUN) -m pytest tests/benchmarks/test_reach.py -s
 
 # All counts of the fault suite, all mutants, and the table docs/faults.md; an hour and a half on a quiet machine.
 faults: install

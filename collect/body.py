@@ -117,7 +117,7 @@ class Body:
         self._data = mujoco.MjData(self._model)
         free = self._model.nv - N_JOINTS
         self.q: NDArray[np.float64] = self._data.qpos[-N_JOINTS:]
-        """Joint positions, shape (12,) [rad]; a view of the simulation."""
+        """Joint positions, shape (12,) [rad]; a view of the simulation, half a step ahead of `dq` (`q_now`)."""
         self.dq: NDArray[np.float64] = self._data.qvel[free:]
         """Joint velocities, shape (12,) [rad/s]; a view."""
         self.dry: NDArray[np.float64] = self._model.dof_frictionloss[free:]
@@ -130,6 +130,15 @@ class Body:
         mujoco.mj_resetData(self._model, self._data)
         self.q[:], self.dq[:] = q, dq
         mujoco.mj_forward(self._model, self._data)
+
+    @property
+    def q_now(self) -> NDArray[np.float64]:
+        """Joint positions at the moment of `dq`, shape (12,) [rad].
+
+        MuJoCo moves positions by the velocities at a step's end, so that they come to be those of half a step later.
+        """
+        now: NDArray[np.float64] = self.q - 0.5 * self._model.opt.timestep * self.dq
+        return now
 
     def step(self, tau: ArrayLike) -> None:
         """Advance one timestep under joint torques tau, shape (12,) [Nm]."""

@@ -93,7 +93,7 @@ class Windows:
     """One joint in W windows of M physics steps, all recordings together."""
 
     when: Array
-    """Start of each step, each recording's time shifted to follow the one before, shape (M, W) [s]."""
+    """Start of each step, each stretch's time shifted to follow the one before, shape (M, W) [s]."""
     commands: tuple[Array, Array]
     """Times (n,) [s] and targets (n,) [rad] of all rows."""
     start: tuple[Array, Array]
@@ -123,12 +123,13 @@ def windows(data: Sequence[Stretch], joint: int) -> Windows:
     count = round((WINDOW + WARM) / STEP)
     parts: dict[str, list[Array]] = {name: [] for name in ("when", "time", "target", "q", "dq", "kp", "kd", "i", "r")}
     rows: list[tuple[Array, Array, Array, Array]] = []
-    shift, done = 0.0, 0
+    end, done = 0.0, 0
     for one in data:
         first, last = max(one.time[0], one.sampled[0, joint]), min(one.time[-1], one.sampled[-1, joint])
         number = int((last - first - WARM) / WINDOW)
         starts = first + WINDOW * np.arange(number)
         when = starts + STEP * np.arange(count)[:, None]
+        shift = end - one.time[0]  # every recording's clock begins anew
         parts["when"].append(when + shift)
         parts["time"].append(one.time + shift)
         parts["target"].append(one.q_target[:, joint])
@@ -145,7 +146,7 @@ def windows(data: Sequence[Stretch], joint: int) -> Windows:
         steps = (since[judged] - WINDOW * window[judged] + WARM) / STEP
         before = np.minimum(steps.astype(np.intp), count - 1)
         rows.append((window[judged] + done, before, steps - before, one.q[judged, joint]))
-        shift, done = shift + one.time[-1] - one.time[0] + 10.0, done + number
+        end, done = end + one.time[-1] - one.time[0] + 10.0, done + number
     wide = {name: np.concatenate(parts[name], axis=1) for name in ("when", "kp", "kd", "i", "r")}
     flat = {name: np.concatenate(parts[name]) for name in ("time", "target", "q", "dq")}
     window, before, share, measured = (np.concatenate(each) for each in zip(*rows, strict=True))

@@ -20,14 +20,6 @@ STEP = 1.0 / RATE / SUBSTEPS
 """Of the physics and the motors [s]."""
 
 
-def obeyed(delay: np.ndarray) -> np.ndarray:
-    """When motors with such delays really obey [s]: from the step on whose middle comes after it.
-
-    And half a step sooner, for the torque of a step acts on positions as they were at its start.
-    """
-    return STEP * (np.ceil(delay / STEP - 0.5) - 0.5)
-
-
 def chirp(time: np.ndarray, amplitude: float, f1: float) -> np.ndarray:
     """Linear chirps from .1 Hz, of twelve phases, about the hung posture, shape (N, 12) [rad]."""
     phases = 2.0 * np.pi * (0.1 * time + 0.5 * (f1 - 0.1) / time[-1] * time**2)[:, None] + np.arange(N_JOINTS)
@@ -51,7 +43,7 @@ def rigged(name: str, targets: np.ndarray, kp: float, kd: float, motors: MotorCo
     rows = np.empty((3, len(targets), N_JOINTS))
     for k in range(len(targets)):
         now = k / RATE
-        rows[:, k] = sensors.read(body.q, body.dq, driven.torque)
+        rows[:, k] = sensors.read(body.q_now, body.dq, driven.torque)
         slots["q"] = targets[min(k + 1, len(targets) - 1)]
         driven.receive(now, slots)
         for substep in range(SUBSTEPS):

@@ -94,6 +94,15 @@ def test_a_step_obeys_the_equation_of_motion():
     assert body.dq == pytest.approx(expected, rel=1e-6)
 
 
+def test_positions_are_told_at_the_moment_of_the_velocities():
+    """Be half of speed times time from where a steady push began; MuJoCo's own positions are half a step further."""
+    body = posed(HANG, armature=1e3)
+    for _ in range(200):
+        body.step(np.full(N_JOINTS, 5e3))
+    assert body.q_now - HANG == pytest.approx(0.5 * body.dq * 200 * TIMESTEP, abs=1e-6)
+    assert body.q - body.q_now == pytest.approx(0.5 * TIMESTEP * body.dq)
+
+
 def test_armature_adds_to_the_joint_itself():
     """Raise the diagonal of the inertia by the rotor's, and nothing else."""
     assert posed(HANG, armature=ARMATURE).inertia - posed(HANG).inertia == pytest.approx(np.diag(ARMATURE), abs=1e-12)

@@ -19,6 +19,8 @@ FINE = 1e-5
 """A step short enough to see each motor's own delay [s]."""
 SETTLED = 0.03
 """All delays and many time constants of the current loop [s]."""
+LAG = 0.5 / np.pi / TRUTH["bandwidth"]
+"""Time constants of the current loop [s]."""
 REST = np.zeros(N_JOINTS)
 
 
@@ -102,7 +104,7 @@ class TestBandwidth:
         driven.receive(0.0, command(tau=1.0))
         share = stepped(driven, 0.0, 0.015, step=FINE) / TRUTH["torque_scale"]
         rise = np.argmax(share > 1.0 - np.exp(-1.0), axis=0) * FINE - TRUTH["delay"]
-        assert rise == pytest.approx(1.0 / (2.0 * np.pi * TRUTH["bandwidth"]), abs=2.0 * FINE)
+        assert rise == pytest.approx(LAG, abs=2.0 * FINE)
 
     def test_it_does_not_depend_on_the_step(self):
         """Follow the same curve at the robot's step as at a fine one."""
@@ -110,9 +112,28 @@ class TestBandwidth:
         for step in (STEP, FINE):
             driven = motors(step)
             driven.receive(0.0, command(tau=1.0))
-            torque = stepped(driven, 0.0, 0.012, step=step)[-1] / TRUTH["torque_scale"]
-            lag = -np.log(1.0 - torque) / (2.0 * np.pi * TRUTH["bandwidth"])
+            stepped(driven, 0.0, 0.012, step=step)
+            lag = -np.log(1.0 - driven.torque / TRUTH["torque_scale"]) * LAG
             assert lag == pytest.approx(since, abs=0.5 * step + FINE)
+
+    def test_the_robots_step_adds_nothing_on_average(self):
+        """Push as late as delay and lag together say, whenever within a step of 0.5 ms the command came."""
+        missing = []
+        for phase in np.linspace(0.0, STEP, 50, endpoint=False):
+            driven = motors()
+            driven.receive(phase, command(tau=1.0))
+            pushed = stepped(driven, 0.0, SETTLED).sum(axis=0) * STEP / TRUTH["torque_scale"]
+            missing.append(SETTLED - phase - pushed)
+        assert np.mean(missing, axis=0) == pytest.approx(TRUTH["delay"] + LAG, abs=0.03 * STEP)
+
+    def test_damping_lags_by_it_and_no_more(self):
+        """Brake a joint that goes ever faster by its speed one time constant ago."""
+        driven = motors()
+        driven.receive(0.0, command(kd=1.0))
+        torque = np.array([driven.step(i * STEP, REST, np.full(N_JOINTS, i * STEP)).copy() for i in range(200)])
+        middle = (np.arange(200) + 0.5) * STEP
+        late = middle[:, None] + torque / TRUTH["torque_scale"]
+        assert late[100:] == pytest.approx(np.tile(LAG, (100, 1)), abs=0.05 * STEP)
 
 
 class TestEnvelope:

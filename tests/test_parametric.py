@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import verb
-from rig import MOTORS, STEP, chirp, obeyed, rigged, tone
+from rig import MOTORS, chirp, rigged, tone
 from synthetic import RATE, changed
 
 from collect.errors import UserError
@@ -74,10 +74,9 @@ class TestHiddenMotors:
 
     def test_delay_and_lag_come_back_within_a_fifth_of_a_millisecond(self, found: parameters.Fitted) -> None:
         """A tenth of a row, each motor its own; and what dry friction has more at rest."""
-        np.testing.assert_allclose(found.parameters.delay, obeyed(np.array(MOTORS.delay)), atol=1.5e-4)
-        np.testing.assert_allclose(found.parameters.delay, MOTORS.delay, atol=2e-4 + 0.5 * STEP)
         lag = 0.5 / np.pi / np.array(MOTORS.bandwidth)
-        np.testing.assert_allclose(found.parameters.lag, lag - 0.5 * STEP, atol=1.5e-4)  # the rig's torque is early too
+        np.testing.assert_allclose(found.parameters.delay, MOTORS.delay, atol=2e-4)
+        np.testing.assert_allclose(found.parameters.lag, lag, atol=2.5e-4)  # the motion tells the two apart less well
         more = np.array(MOTORS.coulomb) * (np.array(MOTORS.breakaway) - 1.0)
         seen = np.array(found.parameters.breakaway) > 0.0  # half a minute does not show it at every joint
         assert seen.sum() >= 10
@@ -245,6 +244,15 @@ class TestRefusals:
             fit([changed(recordings[0], attributes={"layout": "orl"})])
         with pytest.raises(UserError, match="too few"):
             fit(recordings[:1])
+
+
+def test_recordings_of_several_segments_follow_each_other() -> None:
+    """Give each window its own targets, though the second recording's clock begins anew."""
+    (data,) = hinge([tone(TestHinge.time, 0.2, 3.0) - HANG], kd=[1.0])
+    late = dataclasses.replace(data, time=data.time + 50.0, sampled=data.sampled + 50.0)
+    own, of_three = windows([data], 0), windows([data, late, data], 0)
+    np.testing.assert_allclose(of_three.target(0.005), np.tile(own.target(0.005), 3), atol=1e-9)
+    assert (np.diff(of_three.commands[0]) > 0.0).all()
 
 
 def test_windows_follow_each_other_without_a_row_twice() -> None:

@@ -93,6 +93,7 @@ class Motors:
         self._joints = np.arange(N_JOINTS)
         self.torque: NDArray[np.float64] = np.zeros(N_JOINTS)
         """What the rotors make [Nm]."""
+        self._dq: NDArray[np.float64] = np.zeros(N_JOINTS)
         self.relax(0.0, np.zeros(N_JOINTS))
 
     def receive(self, time: float, motors: NDArray[Any]) -> None:
@@ -128,22 +129,26 @@ class Motors:
         """One step of PD, envelope and current loop, under the command in force in the step's middle.
 
         The motor closes kp·(q_target − q) + kd·(dq_target − dq) + tau_ff itself (Unitree support: at 10 to 20 kHz).
+        MuJoCo gives a step the positions of its middle but the velocities of its start: these are carried on to there.
 
         Returns:
-            Torque of the rotors [Nm].
+            Torque of the rotors, mean over the step [Nm]; at its end it is `torque`.
         """
         silent = time - self._latest > SILENT_AFTER
         if silent and self._silence == "hold_torque":
             return self.torque
         asked = self._queue[self.in_force(time + 0.5 * self._timestep), self._joints]
-        error, error_rate = asked["q"] - q - self._c["encoder_offset"], asked["dq"] - dq
+        halfway = dq + 0.5 * (dq - self._dq)
+        self._dq = dq.copy()
+        error, error_rate = asked["q"] - q - self._c["encoder_offset"], asked["dq"] - halfway
         wanted = asked["kp"] * error + asked["kd"] * error_rate + asked["tau"]
         if silent and self._silence == "damp":
-            wanted = -DAMPING * dq
+            wanted = -DAMPING * halfway
         wanted *= (asked["mode"] == SERVO) * self._c["torque_scale"]
         limit = envelope(self._c["peak_torque"], self._c["corner_speed"], self._c["no_load_speed"], wanted, dq)
-        self.torque += self._blend * (np.clip(wanted, -limit, limit) - self.torque)
-        return self.torque
+        before = self.torque
+        self.torque = before + self._blend * (np.clip(wanted, -limit, limit) - before)
+        return 0.5 * (before + self.torque)
 
     def friction(self, dq: NDArray[np.float64]) -> NDArray[np.float64]:
         """Dry friction at speed dq: Stribeck (1902) curve plus a share of the load [Nm]."""

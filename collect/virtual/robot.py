@@ -138,6 +138,7 @@ class VirtualGo2:
         self._time = 0.0
         self._ticks = 0
         self._heard = 0
+        self._came = np.nan
         self._servo = np.ones(N_JOINTS, bool)
         self._newest = np.full(N_JOINTS, np.nan, np.float32)
 
@@ -177,6 +178,7 @@ class VirtualGo2:
             motors = record["motor_cmd"][:N_JOINTS]
             self._servo = motors["mode"] == SERVO
             self._motors.receive(at, motors)
+            self._came = at
             self._newest[:] = motors["q"]
             self._heard += 1
 
@@ -214,7 +216,7 @@ class VirtualGo2:
     def _report(self, now: float) -> None:
         """Publish the state at the end of this period."""
         body, torque = self._body, self._motors.torque
-        q, dq, tau_est = self._sensors.read(body.q, body.dq, torque)
+        q, dq, tau_est = self._sensors.read(body.q_now, body.dq, torque)
         state, motors = self._state, self._state["motor_state"][:N_JOINTS]
         heat = WARMING * torque**2 - COOLING * (self._temperature - AMBIENT)
         self._temperature += heat * PERIOD
@@ -249,10 +251,10 @@ class VirtualGo2:
     def _note(self, row: Any) -> None:
         body = self._body
         row["tick"] = self._state["tick"]
-        row["q"], row["dq"] = body.q, body.dq
+        row["q"], row["dq"] = body.q_now, body.dq
         row["tau_motor"], row["tau_resistance"] = self._motors.torque, body.resistance
         row["target_received"], row["target_obeyed"] = self._newest, self._motors.target(self._time)
-        row["commands"] = self._heard
+        row["commands"], row["command_age"] = self._heard, self._time - self._came
 
     def close(self) -> None:
         """Write what really happened, if that was asked for."""

@@ -23,10 +23,12 @@ ROW = np.dtype(
         ("target_received", "f4", (N_JOINTS,)),
         ("target_obeyed", "f4", (N_JOINTS,)),
         ("commands", "u4"),
+        ("command_age", "f4"),
     ]
 )
 """One state: its tick [ms], true motion [rad], [rad/s], rotor torque and friction [Nm], the position targets of
-the newest command received and of the commands the motors obeyed [rad], and the commands received so far."""
+the newest command received and of the commands the motors obeyed [rad], the commands received so far, and how long ago
+the newest of them came by the robot's own time [s]."""
 
 
 class Truth:

@@ -1,0 +1,179 @@
+"""How near everything comes to what the virtual Go2 hides, from sessions over real DDS; `make reach` alone runs it.
+
+Two sessions of a minute are learned from, a third with amplitudes and gains between theirs is judged. Every session has
+a virtual Go2 of its own, whose truth is read only here. The figures are printed, and held to bounds.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from conftest import ROOT, verb
+
+from collect.joints import KINDS
+from collect.link import free_domain
+from collect.recording import Recording, read
+from collect.virtual.motors import load
+from identify import dataset, parameters, runs
+from identify.dataset import sampling, stretches
+from identify.drive import PHYSICS
+from identify.evaluate import evaluate
+from identify.parameters import Parameters
+from identify.replay import Predictor, replayed
+
+pytestmark = [
+    pytest.mark.dds,
+    pytest.mark.skipif(os.environ.get("REACH") != "full", reason="ten minutes: make reach runs it"),
+]
+
+MOTORS = load(None)
+TRIES = 8
+"""Sessions are stopped by a computer that stands still for 20 ms, as they must be."""
+HELD_UP = ("STOP L1 ", "STOP L12 ", "did not beat", "P3 state rate", "P15 loop")
+
+
+@dataclass(frozen=True)
+class Session:
+    """One that went through, and what its robot hid."""
+
+    file: Path
+    reception: float
+    """From sampling a state to receiving the command that answers it, mean over the segments [s]."""
+
+    @property
+    def recording(self) -> Recording:
+        return read(self.file)
+
+
+def recorded(name: str, out: Path) -> Session:
+    """Run configs/collect/reach_NAME.yaml until it is not held up."""
+    plan = out / f"{name}.plan"
+    assert verb("collect", "plan", ROOT / "configs" / "collect" / f"reach_{name}.yaml", "--out", plan).returncode == 0
+    for attempt in range(TRIES):
+        domain, truth, session = str(free_domain()), out / f"{name}-{attempt}.truth.h5", f"{name}-{attempt}"
+        command = [sys.executable, "-m", "collect", "robot", "--domain", domain, "--truth", str(truth)]
+        robot = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        try:
+            assert robot.stdout is not None
+            assert "ready" in robot.stdout.readline()
+            where = ("--interface", "lo", "--domain", domain, "--out", out / "sessions", "--session", session)
+            done = verb("collect", "run", plan, *where, "--accept-jitter", "0.015")
+        finally:
+            robot.send_signal(signal.SIGTERM)
+            robot.wait(20)
+        if done.returncode == 0:
+            file = out / "sessions" / f"{session}.h5"
+            return Session(file, reception(read(file), truth))
+        assert any(words in done.stderr + done.stdout for words in HELD_UP), done.stderr
+    pytest.fail(f"{name}: held up {TRIES} times")
+
+
+def reception(recording: Recording, truth: Path) -> float:
+    """See `Session.reception`; the robot's own time is that of its ticks."""
+    with h5py.File(truth) as file:
+        rows = file["rows"][()]
+    assert recording.tick is not None
+    known = np.concatenate([np.arange(rows_.start, rows_.stop) for rows_ in stretches(recording)])
+    at = np.searchsorted(rows["tick"], recording.tick[known])
+    return 1.0 / recording.rate - float(rows["command_age"][at].mean())
+
+
+def hidden(late: float) -> Parameters:
+    """The motors as `identify fit` would say it, of commands that are received `late` after a row [s]."""
+    coulomb, gains = np.array(MOTORS.coulomb), tuple(MOTORS.torque_scale)
+    return Parameters(
+        armature=MOTORS.armature,
+        viscous=MOTORS.viscous,
+        dry=MOTORS.coulomb,
+        breakaway=tuple(coulomb * (np.array(MOTORS.breakaway) - 1.0)),
+        stribeck=MOTORS.stribeck_speed,
+        load=MOTORS.load_friction,
+        spring=gains,
+        damper=gains,
+        offset=(0.0,) * 12,
+        delay=tuple(np.array(MOTORS.delay) + late),
+        lag=tuple(0.5 / np.pi / np.array(MOTORS.bandwidth)),
+    )
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("reach")
+
+
+@pytest.fixture(scope="module")
+def sessions(out: Path) -> Mapping[str, Session]:
+    return {name: recorded(name, out) for name in ("soft", "stiff", "unseen")}
+
+
+@pytest.fixture(scope="module")
+def trained(out: Path, sessions: Mapping[str, Session]) -> runs.Run:
+    """The net of the lowest torque error, as shipped."""
+    data = ("--data", sessions["soft"].file, sessions["stiff"].file, "--out", out / "mlp_fast")
+    done = verb("identify", "train", "configs/identify/mlp_fast.yaml", *data, timeout=3600.0)
+    assert done.returncode == 0, done.stderr
+    return runs.load(out / "mlp_fast")
+
+
+@pytest.fixture(scope="module")
+def fitted(out: Path, sessions: Mapping[str, Session]) -> Parameters:
+    files = (sessions["soft"].file, sessions["stiff"].file, "--out", out / "parameters.yaml")
+    done = verb("identify", "fit", *files, timeout=1800.0)
+    assert done.returncode == 0, done.stderr
+    return parameters.load(out / "parameters.yaml").parameters
+
+
+def test_torque_comes_within_15_percent_of_the_floor(sessions: Mapping[str, Session], trained: runs.Run) -> None:
+    """Of amplitudes and gains between the trained ones; the floor is what a repeat of them differs by, over √2."""
+    (judged,) = evaluate(trained, dataset.load([sessions["unseen"].file]))
+    assert judged.floor is not None
+    floor = np.array([getattr(judged.floor, kind) for kind in KINDS])
+    print("\ntorque of the unseen session, RMSE of hip / thigh / calf [Nm]; the floor is", floor.round(4))
+    ratios = {}
+    for score in judged.scores:
+        rmse = np.array([score.errors.rmse_of(kind) for kind in KINDS])
+        ratios[score.predictor] = rmse / floor
+        print(f"  {score.predictor:12}", rmse.round(4), "times the floor:", ratios[score.predictor].round(2))
+    assert (ratios["mlp"] < 1.15).all()
+
+
+def test_parameters_come_back(sessions: Mapping[str, Session], fitted: Parameters) -> None:
+    """Delay, counted from the command's reception by the robot, armature, dry and viscous friction of each motor."""
+    late = float(np.mean([sessions[name].reception for name in ("soft", "stiff")]))
+    true = hidden(late)
+    off = {name: np.array(getattr(fitted, name)) / getattr(true, name) - 1.0 for name in ("armature", "dry", "viscous")}
+    delay = np.array(fitted.delay) - true.delay
+    print(f"\ncommands were received {1e3 * late:.2f} ms after the state that they answered was sampled")
+    print("  delay off by [ms]:", (1e3 * delay).round(2))
+    for name, values in off.items():
+        print(f"  {name} off by [%]:", (100.0 * values).round(1))
+    assert np.abs(delay).max() < 2e-4
+    assert np.abs(off["armature"]).max() < 0.05
+    assert max(np.abs(off["dry"]).max(), np.abs(off["viscous"]).max()) < 0.10
+
+
+def test_motion_comes_within_half_more_than_the_truth_leaves(
+    sessions: Mapping[str, Session], fitted: Parameters
+) -> None:
+    """From the unseen commands alone, each segment from its start, beside replaying the motors' own parameters."""
+    recording, found = sessions["unseen"].recording, {}
+    parts, when = [(recording, list(stretches(recording)))], [sampling(recording)]
+    print("\nmotion of the unseen session, RMSE of hip / thigh / calf [mrad]")
+    for name, known in (("truth", hidden(sessions["unseen"].reception)), ("fit", fitted)):
+        moves = Predictor(name, parameters.law(known), parameters.beside(known), PHYSICS)
+        (moved,) = replayed(moves, parts, when)
+        found[name] = np.array([moved.rmse_mrad(kind) for kind in KINDS])
+        print(f"  {name:6}", found[name].round(2), "times the truth's:", (found[name] / found["truth"]).round(2))
+    assert (found["fit"] < 1.5 * found["truth"]).all()
