@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from collect.body import Bodies
+from collect.bodies import Bodies
 from collect.joints import TORQUE
 from identify.features import Array
 from identify.laws import Commands, Maker

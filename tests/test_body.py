@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from collect.body import ARMATURE, DRY, IMU, STOP_BEYOND, VISCOUS, Bodies, Body
+from collect.bodies import Bodies
+from collect.body import ARMATURE, DRY, IMU, STOP_BEYOND, VISCOUS, Body
 from collect.joints import HANG, LEGS, LOWER, MODEL_TO_SDK, N_JOINTS, UPPER
 
 TIMESTEP = 0.0005
