@@ -13,7 +13,7 @@ MAY_USE = {"collect": {"collect"}, "identify": {"identify", "collect"}, "deploy"
 ONLY_IN = {
     "unitree_sdk2py": {"collect/messages.py"},
     "cyclonedds": {"collect/messages.py", "collect/link.py", "collect/switcher.py", "collect/virtual/robot.py"},
-    "mujoco": {"collect/body.py"},
+    "mujoco": {"collect/body.py", "collect/bodies.py"},
     "optuna": {"identify/search.py"},
 }
 NEVER = {"pickle", "joblib", "dill", "cloudpickle"}
