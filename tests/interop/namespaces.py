@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import subprocess
 import sys
+import time
 
 import pytest
 from conftest import ROOT
@@ -71,9 +72,10 @@ class Namespace:
         self._started.append(process)
         return process
 
-    def ip(self, *arguments: str) -> None:
-        """Run `ip` inside."""
-        subprocess.run([*self._inside, "ip", *arguments], check=True, capture_output=True)
+    def ip(self, *arguments: str) -> str:
+        """Run `ip` inside; what it prints."""
+        command = [*self._inside, "ip", *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 class Cable:
@@ -94,11 +96,15 @@ class Cable:
             computer.ip("link", "add", self.COMPUTER, "type", "veth", *peer)
             robot.ip("link", "add", self.ROBOT, "type", "bridge", "mcast_snooping", "0")
         except subprocess.CalledProcessError as error:
-            pytest.skip(f"no right to make a virtual Ethernet pair and a bridge: {error.stderr.decode()}")
+            pytest.skip(f"no right to make a virtual Ethernet pair and a bridge: {error.stderr}")
         robot.ip("link", "set", self._PORT, "master", self.ROBOT, "up")
         for namespace, end, address in ((computer, self.COMPUTER, 99), (robot, self.ROBOT, 161)):
             namespace.ip("address", "add", f"192.168.123.{address}/24", "dev", end)
             namespace.ip("link", "set", end, "up")
+        late = time.monotonic() + 5.0
+        while "state UP" not in computer.ip("link", "show", self.COMPUTER):  # the kernel says so up to 1 s later
+            assert time.monotonic() < late
+            time.sleep(0.02)
 
     def pull(self) -> None:
         """Take it out at the robot: neither end has a carrier any more."""
