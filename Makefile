@@ -15,7 +15,7 @@ demo: install
 	$(RUN) -m deploy.demo
 
 test: check install-0.10
-	$(RUN) -m pytest tests -m "dds or slow"
+	$(RUN) -m pytest tests -m "(dds or slow) and not long"
 
 # Our loop against a bare one of the SDK's, our training against the usual one: ratios in one run.
 bench: install

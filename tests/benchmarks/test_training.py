@@ -168,6 +168,7 @@ sys.exit(code)
 """
 
 
+@pytest.mark.long
 def test_training_on_four_minutes_stays_below_2_gb(tmp_path: Path) -> None:
     """4 minutes × 12 joints × 500 Hz with the widest inputs shipped: the whole command, in its own process."""
     features = Features(0.002, tuple(0.002 * k for k in range(10)), joint_identity=True)

@@ -24,6 +24,12 @@ from collect.errors import UserError
 SLACK = 0.0 if FULL else 0.03
 """What a busy machine is granted beyond a bound, and beyond its standstills [s]."""
 KILLS = times(3, 30)
+SHORTENED = """
+import functools, collect.preflight
+collect.preflight.preflight = functools.partial(collect.preflight.preflight, listen=0.4, damped=0.7)
+"""
+"""What is judged here comes after preflight; its own tests have all of it."""
+MAIN = "import runpy, sys\nsys.argv[0] = 'collect'\nrunpy.run_module('collect', run_name='__main__')"
 PLAN = """
 name: disturbed
 posture: [0.0, 1.4, -1.8]
@@ -99,8 +105,8 @@ def disturbed(plan, domain, virtual_go2, tmp_path) -> Iterator[Callable[..., Dis
         go2 = virtual_go2("--faults", "--wire", str(wire), *robot)
         words = ["run", str(plan), "--interface", "lo", "--domain", str(domain), "--out", str(tmp_path)]
         words += [*options, "--session", "s"]
-        code = f"{patch}\nimport runpy, sys\nsys.argv[0] = 'collect'\nrunpy.run_module('collect', run_name='__main__')"
-        command = [sys.executable, "-c", code] if patch else [sys.executable, "-m", "collect"]
+        code = f"{'' if FULL else SHORTENED}{patch}\n{MAIN}"
+        command = [sys.executable, "-c", code]
         made = Disturbed(go2, None, Oracle(wire), tmp_path, domain)
         if before:
             made.fault(*before)
