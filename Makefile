@@ -21,7 +21,7 @@ test: check install-0.10
 bench: install
 	$(RUN) -m pytest tests/benchmarks -s
 
-# How near everything comes to what the virtual Go2 hides: sessions, a training and a fit, ten minutes.
+# How near everything comes to what the virtual Go2 hides: sessions, a training and a fit, five minutes.
 reach: install
 	REACH=full $(RUN) -m pytest tests/benchmarks/test_reach.py -s
 

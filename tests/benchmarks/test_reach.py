@@ -27,15 +27,15 @@ from collect.link import free_domain
 from collect.recording import Recording, read
 from collect.virtual.motors import load
 from identify import dataset, parameters, runs
-from identify.dataset import sampling, stretches
+from identify.dataset import stretches
 from identify.drive import PHYSICS
 from identify.evaluate import evaluate
 from identify.parameters import Parameters
-from identify.replay import Predictor, replayed
+from identify.replay import Predictor, course, replayed
 
 pytestmark = [
     pytest.mark.dds,
-    pytest.mark.skipif(os.environ.get("REACH") != "full", reason="ten minutes: make reach runs it"),
+    pytest.mark.skipif(os.environ.get("REACH") != "full", reason="five minutes: make reach runs it"),
 ]
 
 MOTORS = load(None)
@@ -169,11 +169,11 @@ def test_motion_comes_within_half_more_than_the_truth_leaves(
 ) -> None:
     """From the unseen commands alone, each segment from its start, beside replaying the motors' own parameters."""
     recording, found = sessions["unseen"].recording, {}
-    parts, when = [(recording, list(stretches(recording)))], [sampling(recording)]
+    courses = [course(recording, list(stretches(recording)))]
     print("\nmotion of the unseen session, RMSE of hip / thigh / calf [mrad]")
     for name, known in (("truth", hidden(sessions["unseen"].reception)), ("fit", fitted)):
         moves = Predictor(name, parameters.law(known), parameters.beside(known), PHYSICS)
-        (moved,) = replayed(moves, parts, when)
+        (moved,) = replayed(moves, courses)
         found[name] = np.array([moved.rmse_mrad(kind) for kind in KINDS])
         print(f"  {name:6}", found[name].round(2), "times the truth's:", (found[name] / found["truth"]).round(2))
     assert (found["fit"] < 1.5 * found["truth"]).all()
