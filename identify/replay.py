@@ -174,6 +174,8 @@ class Course:
     """Its stretches that are replayed."""
     sampled: Array
     """When its joints were sampled (`identify.dataset.sampling`) [s]."""
+    sent: Array
+    """When its commands were sent, shape (N,) (`identify.dataset.sent`) [s]."""
     kd: Array
     """That motors closed (`identify.dataset.kd_in_force`) [Nm·s/rad]."""
     base: Array | None
@@ -183,7 +185,8 @@ class Course:
 def course(recording: Recording, parts: Sequence[slice]) -> Course:
     """What replaying some stretches of a recording needs, found once for all predictors."""
     sampled = sampling(recording)
-    return Course(recording, parts, sampled, kd_in_force(recording), base_motion.torque(recording, sampled))
+    base = base_motion.torque(recording, sampled)
+    return Course(recording, parts, sampled, sent(recording), kd_in_force(recording), base)
 
 
 def replayed(predictor: Predictor, courses: Sequence[Course]) -> Iterator[Replay]:
@@ -210,7 +213,7 @@ def _start(one: Course, rows: slice, physics: float) -> Start:
     # A log without velocities is taken to start at rest.
     dq = np.zeros(N_JOINTS) if "dq" in recording.missing else recording.dq[rows.start].astype(float)
     base = None if one.base is None else at(time, one.base[rows], steps + 0.5 * physics)
-    commands = Commands(time, q_target, kp, one.kd[rows], steps, sent(recording)[rows])
+    commands = Commands(time, q_target, kp, one.kd[rows], steps, one.sent[rows])
     return Start(commands, recording.q[rows.start].astype(float), dq, base)
 
 

@@ -38,10 +38,21 @@ LEAST = {"mlp_small": 10.0, "mlp": 2.0}
 @pytest.fixture
 def one_thread() -> Iterator[None]:
     """Torch on one core, where the usual loop is fastest: its batches are too small to share."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    yield from threads(1)
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    """Torch on two cores."""
+    yield from threads(2)
+
+
+def threads(count: int) -> Iterator[None]:
+    """Torch on so many cores, and afterwards on as many as before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
     yield
-    torch.set_num_threads(threads)
+    torch.set_num_threads(before)
 
 
 class PerSample(Dataset):
@@ -84,15 +95,6 @@ def shortest(action: Callable[[], object], times: int, clock: Callable[[], float
         action()
         taken.append(clock() - start)
     return min(taken)
-
-
-@pytest.fixture
-def two_threads() -> Iterator[None]:
-    """Torch on two cores."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.mark.parametrize("name", LEAST)
