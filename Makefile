@@ -14,8 +14,10 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 demo: install
 	$(RUN) -m deploy.demo
 
+# What takes long shares the two cores, file by file; what moves a robot or is judged by its speed then runs alone.
 test: check install-0.10
-	$(RUN) -m pytest tests -m "(dds or slow) and not long"
+	OMP_NUM_THREADS=1 $(RUN) -m pytest tests -n 2 --dist loadfile -m "slow and not dds and not timed"
+	$(RUN) -m pytest tests -m "(dds or timed) and not long"
 
 # Our loop against a bare one of the SDK's, our training against the usual one: ratios in one run.
 bench: install
@@ -34,7 +36,7 @@ check: install
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
-	$(RUN) -m pytest tests -q -m "not dds and not slow"
+	$(RUN) -m pytest tests -q -m "not dds and not slow and not timed"
 
 install: $(INSTALLED)
 

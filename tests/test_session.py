@@ -171,7 +171,7 @@ def test_rows_are_paired_right_again_after_the_robots_clock_was_held_up(plan, do
     assert same[moving].mean() > 0.97
 
 
-def test_the_loop_goes_before_everything_that_can_wait(plan, domain, virtual_go2, tmp_path):
+def test_the_loop_goes_before_everything_that_can_wait(short_plan, domain, virtual_go2, tmp_path):
     """Its threads and DDS's are scheduled in real time where the system allows it, and the recording says so."""
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
@@ -180,7 +180,7 @@ def test_the_loop_goes_before_everything_that_can_wait(plan, domain, virtual_go2
     os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
     virtual_go2()
     wire = Wire(domain)
-    session = start_run(plan, domain, tmp_path)
+    session = start_run(short_plan, domain, tmp_path)
     wire.until(is_stiff, 20.0)
     policies = {
         process: [os.sched_getscheduler(int(path.name)) for path in Path(f"/proc/{process}/task").iterdir()]

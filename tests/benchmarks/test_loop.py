@@ -186,6 +186,7 @@ def test_checks_and_log_cost_less_than_the_sdks_way_of_packing(launch, session, 
     assert ours.late < luck * bare.late
 
 
+@pytest.mark.long
 def test_memory_is_small_and_flat(session, observer):
     """While the robot moves the collector stays below 200 MB and keeps nothing of a tick but its row in the log."""
     run = session()

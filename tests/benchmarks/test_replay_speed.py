@@ -29,7 +29,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 from moved import KD, KP, target  # noqa: E402
 
 # A busy machine may spoil one measurement; it does not spoil three.
-pytestmark = [pytest.mark.slow, pytest.mark.flaky(reruns=2)]
+pytestmark = [pytest.mark.timed, pytest.mark.flaky(reruns=2)]
 
 CONFIG = load(ROOT / "configs" / "identify" / "mlp_joint.yaml", TrainConfig)
 BARE = {"armature": ROTOR, "viscous": np.zeros(12), "dry": np.zeros(12)}

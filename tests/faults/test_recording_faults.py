@@ -18,7 +18,7 @@ from collect.channels import GAP
 from collect.errors import UserError
 from collect.journal import BLOCK, ROW, Journal, Layout
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.timed
 
 ROWS = 20
 
