@@ -9,7 +9,7 @@ VENV_0_10 := .venv-0.10
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: demo test check bench reach faults install install-0.10 clean
+.PHONY: demo test check lint fast bench reach faults install install-0.10 clean
 
 demo: install
 	$(RUN) -m deploy.demo
@@ -31,11 +31,16 @@ reach: install
 faults: install
 	$(RUN) tests/faults/report.py
 
-# Lint, types and the tests that need neither DDS nor minutes.
+# Lint and types beside the tests that need neither DDS nor minutes.
 check: install
+	@$(MAKE) --no-print-directory -j2 lint fast
+
+lint:
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+
+fast:
 	$(RUN) -m pytest tests -q -m "not dds and not slow and not timed"
 
 install: $(INSTALLED)

@@ -28,7 +28,7 @@ def run(out: Path) -> None:
         raise UserError("the demo's folder exists and is never overwritten", where=str(out), fix="choose another")
     out.mkdir(parents=True)
     domain = str(free_domain())
-    where = ("--interface", "lo", "--domain", domain, "--out", out / "recordings")
+    where = ("--interface", "lo", "--domain", domain, "--out", out / "recordings", "--accept-jitter", "0.015")
     truth = out / "truth.h5"
     with _virtual_go2("--domain", domain, "--truth", str(truth)):
         _step("collect: chirps of several amplitudes and gains, over DDS")

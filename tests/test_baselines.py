@@ -43,6 +43,7 @@ def test_the_delay_is_found_between_rows(delay: float) -> None:
     assert fitted.delay == pytest.approx(delay, abs=5e-5)
 
 
+@pytest.mark.slow
 def test_the_interval_of_the_delay_holds_the_truth_as_often_as_it_says() -> None:
     """95 % of 100 draws of noise that lasts 20 ms, so that neighbouring rows say the same; two in 100 more or less."""
     data = series(seconds=8.0)

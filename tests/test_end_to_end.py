@@ -72,7 +72,7 @@ def made(tmp_path_factory) -> Path:
     try:
         assert robot.stdout is not None
         assert "ready" in robot.stdout.readline()
-        where = ("--interface", "lo", "--domain", domain, "--out", out / "recordings")
+        where = ("--interface", "lo", "--domain", domain, "--out", out / "recordings", "--accept-jitter", 0.015)
         done("collect", "run", out / "learn.plan", *where, "--session", "learn")
         done("collect", "run", out / "unseen.yaml", *where, "--session", "unseen")
     finally:

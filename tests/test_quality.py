@@ -416,6 +416,7 @@ def drawn(one):
     return figure
 
 
+@pytest.mark.slow
 class TestPage:
     """`show --figure`."""
 
@@ -472,6 +473,7 @@ def folder(tmp_path_factory):
     return made
 
 
+@pytest.mark.slow
 class TestVerb:
     """`python -m collect show`."""
 
