@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import cycle, islice
 from typing import Any
 
 from cyclonedds.builtin import BuiltinDataReader, BuiltinTopicDcpsParticipant, BuiltinTopicDcpsPublication
@@ -40,7 +42,8 @@ COMMAND_QOS = Qos(Policy.Reliability.Reliable(duration(milliseconds=1)), Policy.
 """The SDK writer's: only the newest command counts, and a slow reader may not hold the loop."""
 OTHERS_COMMANDS_QOS = Qos(Policy.Reliability.BestEffort, Policy.History.KeepLast(64), Policy.IgnoreLocal.Participant)
 """Commands of everybody but this participant."""
-_RESERVED: list[socket.socket] = []
+_DOMAINS = range(20, 200)
+_NEXT_DOMAINS = cycle(_DOMAINS)
 
 
 @dataclass(frozen=True)
@@ -64,8 +67,9 @@ class Place:
         return f"interface {self.interface}, domain {self.domain}"
 
 
-def free_domain() -> int:
-    """A DDS domain that nobody on this machine uses, reserved until this process ends.
+@contextmanager
+def free_domain() -> Iterator[int]:
+    """A DDS domain that nobody on this machine uses, reserved meanwhile; another one every time.
 
     RTPS gives the first participant of a domain the discovery port 7410 + 250 · domain. The reservation is a name that
     the kernel drops with the process (unix(7), abstract), so that two who ask at once get two domains.
@@ -73,17 +77,19 @@ def free_domain() -> int:
     Raises:
         UserError: when every domain is taken.
     """
-    for domain in range(20, 200):
-        reservation = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+    for domain in islice(_NEXT_DOMAINS, len(_DOMAINS)):
+        with (
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as reservation,
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe,
+        ):
             try:
                 reservation.bind(f"\0go2-dds-domain-{domain}")
                 probe.bind(("127.0.0.1", 7410 + 250 * domain))
             except OSError:
-                reservation.close()
                 continue
-        _RESERVED.append(reservation)
-        return domain
+            probe.close()
+            yield domain
+            return
     raise UserError("no DDS domain is free", where="ports 7410 + 250 · domain", fix="stop other DDS programs")
 
 

@@ -27,10 +27,9 @@ def run(out: Path) -> None:
     if out.exists():
         raise UserError("the demo's folder exists and is never overwritten", where=str(out), fix="choose another")
     out.mkdir(parents=True)
-    domain = str(free_domain())
-    where = ("--interface", "lo", "--domain", domain, "--out", out / "recordings", "--accept-jitter", "0.015")
     truth = out / "truth.h5"
-    with _virtual_go2("--domain", domain, "--truth", str(truth)):
+    with free_domain() as domain, _virtual_go2("--domain", str(domain), "--truth", str(truth)):
+        where = ("--interface", "lo", "--domain", str(domain), "--out", out / "recordings", "--accept-jitter", "0.015")
         _step("collect: chirps of several amplitudes and gains, over DDS")
         _verb("collect", "run", COLLECT / "demo.yaml", *where, "--session", "demo")
         _step("collect: a session that the nets will never see")

@@ -40,9 +40,10 @@ def short_plan(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def domain() -> int:
+def domain() -> Iterator[int]:
     """A DDS domain nobody on this machine uses."""
-    return free_domain()
+    with free_domain() as domain:
+        yield domain
 
 
 @pytest.fixture

@@ -63,10 +63,22 @@ def done(*arguments: object) -> str:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> Path:
     """The folder of a whole pipeline: plan, recordings, truth, runs, JSON of their judges, bundles, report."""
-    out, domain = tmp_path_factory.mktemp("pipeline"), free_domain()
+    out = tmp_path_factory.mktemp("pipeline")
     (out / "learn.yaml").write_text(SESSION)
     (out / "unseen.yaml").write_text(UNSEEN)
     done("collect", "plan", out / "learn.yaml", "--out", out / "learn.plan")
+    with free_domain() as domain:
+        recorded(out, domain)
+    with pytest.MonkeyPatch.context() as environment, ThreadPoolExecutor(len(HURRY)) as pool:
+        environment.setenv("OMP_NUM_THREADS", "1")  # a core for each net
+        list(pool.map(partial(identified, out), HURRY))
+    report = ("--out", out / "report.html", "--truth", out / "truth.h5")
+    done("identify", "report", out / "mlp", out / "lstm", "--data", unseen(out), *report)
+    return out
+
+
+def recorded(out: Path, domain: int) -> None:
+    """Two sessions with one virtual Go2."""
     command = [sys.executable, "-m", "collect", "robot", "--domain", str(domain), "--truth", str(out / "truth.h5")]
     robot = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     try:
@@ -78,12 +90,6 @@ def made(tmp_path_factory) -> Path:
     finally:
         robot.send_signal(signal.SIGTERM)
         assert robot.wait(20) == 0
-    with pytest.MonkeyPatch.context() as environment, ThreadPoolExecutor(len(HURRY)) as pool:
-        environment.setenv("OMP_NUM_THREADS", "1")  # a core for each net
-        list(pool.map(partial(identified, out), HURRY))
-    report = ("--out", out / "report.html", "--truth", out / "truth.h5")
-    done("identify", "report", out / "mlp", out / "lstm", "--data", unseen(out), *report)
-    return out
 
 
 def identified(out: Path, kind: str) -> None:

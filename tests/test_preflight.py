@@ -52,8 +52,8 @@ def covers(*names):
 class Robot:
     """A virtual Go2 whose faults end with each test, and its log of commands."""
 
-    def __init__(self, folder: Path) -> None:
-        self.domain, self._wire = free_domain(), folder / "wire"
+    def __init__(self, folder: Path, domain: int) -> None:
+        self.domain, self._wire = domain, folder / "wire"
         words = ["robot", "--domain", str(self.domain), "--faults", "--wire", str(self._wire)]
         command = [sys.executable, "-m", "collect", *words]
         self.process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -85,9 +85,10 @@ class Robot:
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory):
-    robot = Robot(tmp_path_factory.mktemp("robot"))
-    yield robot
-    robot.close()
+    with free_domain() as domain:
+        robot = Robot(tmp_path_factory.mktemp("robot"), domain)
+        yield robot
+        robot.close()
 
 
 @pytest.fixture
@@ -346,9 +347,8 @@ class TestSingleInstance:
         refused(second, "P6 single instance", rf"another collector is running \(pid {first.process.pid}\)")
         assert len(set(go2.commands(first.began)["writer"])) == 1
 
-    def test_the_claim_ends_with_the_last_process_that_shares_it(self, tmp_path):
+    def test_the_claim_ends_with_the_last_process_that_shares_it(self, domain, tmp_path):
         """A child goes on commanding when its parent was killed; nothing is left to be cleaned up."""
-        domain = free_domain()
         holder = refusing.start(tmp_path, refusing.hold, domain, 1.0)
         assert holder.wait() == 0
         with pytest.raises(preflight.UserError, match="P6 another collector"), preflight.claim(Place("lo", domain)):

@@ -62,17 +62,18 @@ def recorded(name: str, out: Path) -> Session:
     plan = out / f"{name}.plan"
     assert verb("collect", "plan", ROOT / "configs" / "collect" / f"reach_{name}.yaml", "--out", plan).returncode == 0
     for attempt in range(TRIES):
-        domain, truth, session = str(free_domain()), out / f"{name}-{attempt}.truth.h5", f"{name}-{attempt}"
-        command = [sys.executable, "-m", "collect", "robot", "--domain", domain, "--truth", str(truth)]
-        robot = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-        try:
-            assert robot.stdout is not None
-            assert "ready" in robot.stdout.readline()
-            where = ("--interface", "lo", "--domain", domain, "--out", out / "sessions", "--session", session)
-            done = verb("collect", "run", plan, *where, "--accept-jitter", "0.015")
-        finally:
-            robot.send_signal(signal.SIGTERM)
-            robot.wait(20)
+        truth, session = out / f"{name}-{attempt}.truth.h5", f"{name}-{attempt}"
+        with free_domain() as domain:
+            command = [sys.executable, "-m", "collect", "robot", "--domain", str(domain), "--truth", str(truth)]
+            robot = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+            try:
+                assert robot.stdout is not None
+                assert "ready" in robot.stdout.readline()
+                where = ("--interface", "lo", "--domain", domain, "--out", out / "sessions", "--session", session)
+                done = verb("collect", "run", plan, *where, "--accept-jitter", "0.015")
+            finally:
+                robot.send_signal(signal.SIGTERM)
+                robot.wait(20)
         if done.returncode == 0:
             file = out / "sessions" / f"{session}.h5"
             return Session(file, reception(read(file), truth))
