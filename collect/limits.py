@@ -40,7 +40,8 @@ MAX_GAPS = 5
 """Rows of a second that may follow a gap: 1 % [1]."""
 LATE_SHARE = 0.02
 """Share of a second's rows before which the loop may come round more than 1 ms late. Two cores that four test suites
-keep busy reach .015 with real-time scheduling [1]."""
+keep busy reach .015 with real-time scheduling. In proportion more where the operator accepts a later loop than
+`MAX_LATE`: one longer sleep is so many more late rows [1]."""
 FROZEN = 0.05
 """Positions, velocities and torques that are the same to the last bit for this long while the targets move [s]."""
 BEHIND = 2.0

@@ -101,7 +101,8 @@ def late(watch: Watch) -> str | None:
     """The loop keeps time."""
     if not watch.late <= watch.max_late:
         return f"control loop slept {watch.late * 1e3:.0f} ms ({watch.max_late * 1e3:.0f} allowed)"
-    return None if watch.late_rows <= at.LATE_SHARE * at.SECOND else f"{watch.late_rows} of {at.SECOND} rows late"
+    allowed = int(at.LATE_SHARE * watch.max_late / at.MAX_LATE * at.SECOND)
+    return None if watch.late_rows <= allowed else f"{watch.late_rows} of {at.SECOND} rows late ({allowed} allowed)"
 
 
 def remote(watch: Watch) -> str | None:

@@ -124,7 +124,8 @@ CHECKS: tuple[Check, ...] = (
     Check("P3", "rate", "robot", f"state rate outside {robot.RATE_RANGE[0]:.0f} to {robot.RATE_RANGE[1]:.0f} Hz, or no "
           f"state for {robot.MAX_GAP * 1e3:.0f} ms", "rate", robot.rate, _CABLE),
     Check("P15", "loop", "damped", f"a state taken more than {at.MAX_LATE * 1e3:.0f} ms late, or more than "
-          f"{robot.MAX_LATE_SHARE:.0%} over {robot.LATE * 1e3:.0f} ms", "tick", robot.late, _LOAD),
+          f"{robot.MAX_LATE_SHARE:.0%} over {robot.LATE * 1e3:.0f} ms (both more with --accept-jitter)", "tick",
+          robot.late, _LOAD),
     Check("P14", "guard", "guard", "the guard did not start, or its damping frame was not seen on rt/lowcmd", "",
           host.guard, "check the interface and the firewall, and start the session again"),
     Check("S2", "operator", "motion", "the operator presses Ctrl-C, or Enter in the session's terminal", "", None, "",
@@ -161,8 +162,8 @@ CHECKS: tuple[Check, ...] = (
           "a second", "mode", motion.motors, "reboot the robot; if it comes again, a motor cable is loose", "damp"),
     Check("L11", "second commander", "motion", "another commander appears on rt/lowcmd", "", motion.intruder,
           "stop that program; a sport mode is switched off in Unitree's app", "damp"),
-    Check("L12", "lateness", "motion", f"the control loop sleeps {at.MAX_LATE * 1e3:.0f} ms too long (or what "
-          f"--accept-jitter allows), or comes round 1 ms late before {at.LATE_SHARE:.0%} of a second's rows", "",
+    Check("L12", "lateness", "motion", f"the control loop sleeps {at.MAX_LATE * 1e3:.0f} ms too long, or "
+          f"comes round 1 ms late before {at.LATE_SHARE:.0%} of a second's rows (both more with --accept-jitter)", "",
           motion.late, _LOAD, "damp"),
     Check("L13", "exception", "motion", "any exception in the loop", "", None, _REPORT, "damp"),
     Check("L14", "own command", "motion", "a command of ours is not finite, out of range, or without damping: it is "

@@ -186,6 +186,10 @@ def test_the_operator_may_accept_a_late_loop():
     assert tripped(watch) is None
     watch.late = 0.0151
     assert tripped(watch)[1].startswith("L12 control loop slept 15 ms (15 allowed)")
+    watch.late, watch.late_rows = 0.0, 18
+    assert tripped(watch) is None
+    watch.late_rows = 19
+    assert tripped(watch)[1].startswith("L12 19 of 500 rows late (18 allowed)")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e9, -1e9])

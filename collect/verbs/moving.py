@@ -106,7 +106,8 @@ def run(
         peer: `simulator` for one that sends no tick, CRC, temperature or motor mode.
         session: Name of the recording; the plan's name and the time by default.
         acceptance: What `accept` has measured on this robot; simulators and what is on lo, not in domain 0, need none.
-        accept_jitter: Seconds the loop may be late before it stops, up to 0.015; noted in the recording.
+        accept_jitter: Seconds the loop may be late before it stops, up to 0.015, and more often in proportion; noted in
+            the recording.
     """
     from collect import session as sessions
     from collect.link import Place
