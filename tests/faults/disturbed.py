@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -31,6 +32,8 @@ import functools, collect.preflight
 collect.preflight.preflight = functools.partial(collect.preflight.preflight, listen=0.4, damped=0.7)
 """
 """What is judged here comes after preflight; its own tests have all of it."""
+TRIES, BUSY = 10, re.compile("P15 loop|P3 (state rate|no state)")
+"""A session that is refused because the machine does not keep time is begun anew; before motion nothing is judged."""
 MAIN = "import runpy, sys\nsys.argv[0] = 'collect'\nrunpy.run_module('collect', run_name='__main__')"
 PLAN = """
 name: disturbed
@@ -115,17 +118,16 @@ def disturbed(plan, domain, virtual_go2, tmp_path) -> Iterator[Callable[..., Dis
         made = Disturbed(go2, None, Oracle(wire), tmp_path, domain)
         if before:
             made.fault(*before)
-        made.session = subprocess.Popen(
-            [*command, *words],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        running.append(made)
-        if moving:
-            made.oracle.until_stiff(made.session)
-            time.sleep(after)
+        for _ in range(TRIES):
+            session = subprocess.Popen(
+                [*command, *words], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            )
+            made = Disturbed(go2, session, made.oracle, tmp_path, domain)
+            running.append(made)
+            if not moving or made.oracle.until_stiff(session) or made.wait() != 2 or not BUSY.search(made.errors):
+                break
+        assert not moving or made.errors == "", f"never moved: {made.errors}"
+        time.sleep(after if moving else 0.0)
         return made
 
     yield start

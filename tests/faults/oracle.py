@@ -28,13 +28,15 @@ class Oracle:
         frames = wire.read(self._path)
         return frames[(frames["valid"] == 1) & ~(frames["kp"] == SPORT_KP).all(axis=1)]
 
-    def until_stiff(self, session: subprocess.Popen[str], timeout: float = 30.0) -> None:
-        """Wait for the first stiff command of a session."""
+    def until_stiff(self, session: subprocess.Popen[str], timeout: float = 30.0) -> bool:
+        """Wait for the first stiff command of a session; False when it ended without one."""
         deadline = time.monotonic() + timeout
         while not is_stiff(self.frames()).any():
-            if session.poll() is not None or time.monotonic() > deadline:
-                raise AssertionError(f"never moved: {session.communicate()[1] if session.poll() is not None else ''}")
+            if session.poll() is not None:
+                return False
+            assert time.monotonic() < deadline, "neither moved nor ended"
             time.sleep(0.05)
+        return True
 
     def damping_delay(self, event: float) -> float:
         """From an event to the first damping frame received after it [s]."""

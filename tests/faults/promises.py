@@ -22,7 +22,7 @@ def held_up(*but: str) -> pytest.MarkDecorator:
     Args:
         but: codes of the stops that the test itself is for: their absence and their lateness are failures.
     """
-    words = {"L1": "STOP L1 ", "L12": "STOP L12 ", "S6": "did not beat", "": "never moved"}
+    words = {"L1": "STOP L1 ", "L12": "STOP L12 ", "S6": "did not beat", "P3": "P3 state rate", "P15": "P15 loop"}
     return pytest.mark.flaky(reruns=2, only_rerun=[word for code, word in words.items() if code not in but])
 
 
