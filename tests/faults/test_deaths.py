@@ -17,7 +17,7 @@ import h5py
 import numpy as np
 import pytest
 from conftest import ROOT, children, verb
-from disturbed import KILLS, SLACK, disturbed, plan, promise, standstill
+from disturbed import KILLS, LATE, SLACK, disturbed, plan, promise, standstill
 from oracle import is_stiff
 from promises import FULL, held_up, record, times
 
@@ -322,10 +322,12 @@ def test_s4_the_terminal_is_closed(plan, domain, virtual_go2, tmp_path):
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(ROOT)
-        os.execv(sys.executable, [*command, "--out", str(tmp_path), "--session", "s"])
+        os.execv(sys.executable, [*command, *LATE, "--out", str(tmp_path), "--session", "s"])
     deadline = time.monotonic() + 30.0
-    while not (tmp_path / "s.journal").exists() and time.monotonic() < deadline:
+    ended = os.WEXITED | os.WNOHANG | os.WNOWAIT
+    while not (tmp_path / "s.journal").exists() and time.monotonic() < deadline and not os.waitid(os.P_PID, pid, ended):
         time.sleep(0.1)
+    assert (tmp_path / "s.journal").exists(), os.read(terminal, 4096)
     time.sleep(1.5)
     (control,) = children(pid)
     assert os.getsid(control) != os.getsid(pid)
