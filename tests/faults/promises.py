@@ -9,6 +9,8 @@ import pytest
 
 FULL = os.environ.get("FAULTS") == "full"
 """All counts of the promises instead of a few."""
+REFUSED = ("P3 state rate", "P15 loop")
+"""What a session says that never began because the machine does not keep time."""
 
 
 def times(few: int, full: int) -> int:
@@ -22,9 +24,9 @@ def held_up(*but: str) -> pytest.MarkDecorator:
     Args:
         but: codes of the stops that the test itself is for: their absence and their lateness are failures.
     """
-    words = {"L1": "STOP L1 ", "L12": "STOP L12 ", "S6": "did not beat", "P3": "P3 state rate", "P15": "P15 loop"}
-    words[""] = "never moved"  # refused for one of the two ten times, or stopped in its first moments
-    return pytest.mark.flaky(reruns=2, only_rerun=[word for code, word in words.items() if code not in but])
+    words = {"L1": "STOP L1 ", "L12": "STOP L12 ", "S6": "did not beat", "": "never moved"}
+    stopped = [word for code, word in words.items() if code not in but]
+    return pytest.mark.flaky(reruns=2, only_rerun=[*stopped, *REFUSED])
 
 
 def record(

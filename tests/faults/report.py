@@ -69,16 +69,17 @@ def main() -> int:
     options = parser.parse_args()
     if options.mutants_only:
         return int(any(survived for _, survived in _mutants().values()))
+    code = 0
     if not options.measured:
         RESULTS.parent.mkdir(exist_ok=True)
         command = [sys.executable, "-m", "pytest", "tests/faults", *ELSEWHERE]
         command += [f"--junitxml={RESULTS}", "-o", "junit_family=xunit1"]
-        subprocess.run(command, cwd=ROOT, env=os.environ | {"FAULTS": "full"}, check=False)
+        code = subprocess.run(command, cwd=ROOT, env=os.environ | {"FAULTS": "full"}, check=False).returncode
     found, killed = rows(RESULTS), _mutants()
     TABLE.write_text(HEAD.format(version=_version()) + "".join(lines(found, killed)))
     Console().print(f"wrote {TABLE.relative_to(ROOT)}")
     broken = any(not run.passed for runs in found.values() for run in runs)
-    return int(broken or any(survived for _, survived in killed.values()))
+    return int(code != 0 or broken or any(survived for _, survived in killed.values()))
 
 
 def rows(results: Path) -> dict[tuple[str, str, str], list[Run]]:
