@@ -101,7 +101,7 @@ def late(watch: Watch) -> str | None:
     """The loop keeps time."""
     if not watch.late <= watch.max_late:
         return f"control loop slept {watch.late * 1e3:.0f} ms ({watch.max_late * 1e3:.0f} allowed)"
-    allowed = int(at.LATE_SHARE * watch.max_late / at.MAX_LATE * at.SECOND)
+    allowed = int(at.late_share(watch.max_late) * at.SECOND)
     return None if watch.late_rows <= allowed else f"{watch.late_rows} of {at.SECOND} rows late ({allowed} allowed)"
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from collect.acceptance import objection
 from collect.joints import N_JOINTS, NAMES, first_wrong
-from collect.limits import HOT_START, MAX_LATE, REST_TOLERANCE
+from collect.limits import HOT_START, REST_TOLERANCE, late_share
 from collect.messages import SERVO
 from collect.pace import PERIOD
 from collect.survey import Survey
@@ -45,9 +45,8 @@ SETTLED = 0.5
 MAX_FOOT_FORCE = 60
 """A Go2's foot sensor shows less than 40 in the air and more than 60 on the ground (Leg-KILO's thresholds for the DiTer
 recordings, its issue 14); without unit, for its zero differs from foot to foot."""
-LATE, MAX_LATE_SHARE = 0.001, 0.02
-"""A state taken this long after its time [s] is late; share that may be [1]. On two busy cores (load 4 to 6) shares
-of 0 to 0.8 % were measured with real-time scheduling and of 2.2 to 42 % without: 2 % tells the two apart."""
+LATE = 0.001
+"""A state taken this long after its time is late [s]."""
 
 
 def _of_states(verdict: Callable[[Survey], str | None]) -> Callable[[Survey], str | None]:
@@ -235,7 +234,7 @@ def late(s: Survey) -> str | None:
     """The loop keeps time; judged by states that were answered with damping, on the grid of `Survey.lateness`."""
     late_ones = s.lateness
     worst, share = float(late_ones.max()), float(np.mean(~(late_ones <= LATE)))
-    allowed = MAX_LATE_SHARE * s.max_late / MAX_LATE
+    allowed = late_share(s.max_late)
     if worst <= s.max_late and share <= allowed:
         return None
     return (

@@ -124,7 +124,7 @@ CHECKS: tuple[Check, ...] = (
     Check("P3", "rate", "robot", f"state rate outside {robot.RATE_RANGE[0]:.0f} to {robot.RATE_RANGE[1]:.0f} Hz, or no "
           f"state for {robot.MAX_GAP * 1e3:.0f} ms", "rate", robot.rate, _CABLE),
     Check("P15", "loop", "damped", f"a state taken more than {at.MAX_LATE * 1e3:.0f} ms late, or more than "
-          f"{robot.MAX_LATE_SHARE:.0%} over {robot.LATE * 1e3:.0f} ms (both more with --accept-jitter)", "tick",
+          f"{at.LATE_SHARE:.0%} over {robot.LATE * 1e3:.0f} ms (both more with --accept-jitter)", "tick",
           robot.late, _LOAD),
     Check("P14", "guard", "guard", "the guard did not start, or its damping frame was not seen on rt/lowcmd", "",
           host.guard, "check the interface and the firewall, and start the session again"),

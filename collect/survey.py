@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from collect.acceptance import Acceptance, Identity
@@ -15,6 +16,9 @@ from collect.joints import LOWER, N_JOINTS, UPPER
 from collect.limits import MAX_LATE
 from collect.messages import LowState
 from collect.switcher import Release
+
+CAUGHT_UP = 50
+"""States, a tenth of a second: whoever is later than that fails anyway (`MAX_LATE`, `MAX_GAP`)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +114,10 @@ class Survey:
 
     @property
     def lateness(self) -> NDArray[np.float64]:
-        """Distance of each intact state from the grid of robot's clock and quickest delivery, shape (M,) [s]."""
+        """Of each intact state against the quickest of the next `CAUGHT_UP` by the robot's clock, shape (M,) [s].
+
+        A loop that was held up has caught up by then. A robot that was held up stays behind: that is no lateness.
+        """
         ahead = self.times[self.intact] - 1e-3 * np.r_[0, self.tick_steps.cumsum()][: self.intact.sum()]
-        return ahead - ahead.min(initial=np.inf)
+        following = np.pad(ahead, (0, CAUGHT_UP), constant_values=np.inf)
+        return ahead - sliding_window_view(following, CAUGHT_UP + 1).min(axis=1)[: len(ahead)]
