@@ -10,7 +10,7 @@ import termios
 import time
 
 import pytest
-from conftest import ROOT
+from conftest import JITTER, ROOT
 
 from collect.console import Console
 
@@ -74,7 +74,7 @@ def test_what_is_no_terminal_of_ours_is_never_listened_to():
 def test_enter_stops_a_session(short_plan, domain, virtual_go2, tmp_path):
     """While it moves: damped, sealed, exit code 4."""
     virtual_go2()
-    words = ["-m", "collect", "run", short_plan, "--interface", "lo", "--domain", domain, "--out", tmp_path]
+    words = ["-m", "collect", "run", short_plan, "--interface", "lo", "--domain", domain, "--out", tmp_path, *JITTER]
     session, operator = at_terminal(*words, "--session", "s")
     said, deadline = "", time.monotonic() + 30.0
     while "robot found" not in said:

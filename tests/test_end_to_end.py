@@ -13,7 +13,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from conftest import ROOT, verb
+from conftest import JITTER, ROOT, verb
 
 from collect import recording
 from collect.errors import UserError
@@ -24,7 +24,7 @@ from identify.runs import load
 from identify.trial import trial
 from identify.truth import against
 
-pytestmark = pytest.mark.dds
+pytestmark = [pytest.mark.dds, pytest.mark.timed]
 
 SESSION = """
 name: learn
@@ -84,7 +84,7 @@ def recorded(out: Path, domain: int) -> None:
     try:
         assert robot.stdout is not None
         assert "ready" in robot.stdout.readline()
-        where = ("--interface", "lo", "--domain", domain, "--out", out / "recordings", "--accept-jitter", 0.015)
+        where = ("--interface", "lo", "--domain", domain, "--out", out / "recordings", *JITTER)
         done("collect", "run", out / "learn.plan", *where, "--session", "learn")
         done("collect", "run", out / "unseen.yaml", *where, "--session", "unseen")
     finally:

@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 import pytest
-from conftest import ROOT, verb
+from conftest import JITTER, ROOT, verb
 from moved import delayed, moved, run
 
 from collect import recording as recordings
@@ -95,7 +95,7 @@ def test_beside_a_session_on_the_virtual_go2(short_plan, domain, virtual_go2, tm
         text=True,
     )
     where = ("--interface", "lo", "--domain", domain, "--out", tmp_path / "out", "--session", "s")
-    done = verb("collect", "run", short_plan, *where)
+    done = verb("collect", "run", short_plan, *where, *JITTER)
     said, errors = beside.communicate(timeout=60)
     assert done.returncode == 0, done.stderr
     assert beside.returncode == 0, errors

@@ -19,12 +19,12 @@ from surveys import measured
 from collect import handshake, preflight, robot_verdicts, switcher
 from collect.acceptance import Identity
 from collect.joints import NAMES
+from collect.limits import MAX_LATE
 from collect.link import Place, free_domain
 from collect.safety import CHECKS
 from collect.virtual import wire
 
-# A machine that stands still for 10 ms is no machine to move a robot with, and says so.
-pytestmark = [pytest.mark.dds, pytest.mark.flaky(reruns=2, only_rerun=["P3 state rate", "P15 loop self-test"])]
+pytestmark = pytest.mark.dds
 
 SPORT_KP = 30.0
 """Of the virtual Go2's own motion program."""
@@ -324,7 +324,7 @@ class TestSecondCommander:
 @pytest.mark.usefixtures("nothing_stiff")
 def test_a_loop_that_is_held_up_is_refused(go2, refused, tmp_path):
     """Stopped for some milliseconds again and again while the robot is damped."""
-    child = refusing.start(tmp_path, refusing.robot, go2.domain)
+    child = refusing.start(tmp_path, refusing.robot, go2.domain, False, False, None, MAX_LATE)
     go2.until_damped(child)
     with contextlib.suppress(ProcessLookupError):  # until it ends
         while child.process.is_alive():

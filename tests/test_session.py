@@ -12,7 +12,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from conftest import ROOT, children, planned, verb
+from conftest import JITTER, ROOT, children, planned, verb
 
 from collect import plan as plan_file
 from collect import recording, sealing
@@ -45,7 +45,7 @@ def start_run(plan: Path, domain: int, out: Path) -> subprocess.Popen[str]:
     """A session in the background, its live line readable."""
     command = [sys.executable, "-m", "collect", "run", str(plan), "--interface", "lo", "--domain", str(domain)]
     return subprocess.Popen(
-        [*command, "--out", str(out), "--session", "s"],
+        [*command, "--out", str(out), "--session", "s", *JITTER],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -84,7 +84,8 @@ def test_the_recording_is_what_the_robot_did(plan, domain, virtual_go2, tmp_path
     for name, words in note.items():
         record_property(name, words)
     robot = virtual_go2("--truth", str(tmp_path / "truth.h5"))
-    done = verb("collect", "run", plan, "--interface", "lo", "--domain", domain, "--out", tmp_path, "--session", "s")
+    where = ("--interface", "lo", "--domain", domain, "--out", tmp_path)
+    done = verb("collect", "run", plan, *where, "--session", "s", *JITTER)
     assert done.returncode == 0, done.stderr
     assert "'normal' released" in done.stderr
     robot.send_signal(signal.SIGTERM)
@@ -141,7 +142,7 @@ def assert_provenance(attributes, plan, place: str, posture) -> None:
     assert json.loads(attributes["checks"]) == [f"{check.code}: {check.trigger}" for check in IN_MOTION]
     assert attributes["stop_code"] == attributes["stop_reason"] == ""
     assert attributes["realtime"] in (True, False)
-    assert 0.0 <= attributes["self_test_late_ms"] <= attributes["accepted_late_ms"] == 8.0
+    assert 0.0 <= attributes["self_test_late_ms"] <= attributes["accepted_late_ms"] == 15.0
     statistics = json.loads(attributes["statistics"])
     assert statistics["interval_mean_ms"] == pytest.approx(2.0, abs=0.01)
     assert {"interval_std_ms", "interval_max_ms", "late_p50_ms", "late_p99_ms", "late_max_ms"} <= set(statistics)

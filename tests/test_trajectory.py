@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from conftest import verb
+from conftest import JITTER, verb
 from synthetic import changed, recording
 
 from collect import recording as recordings
@@ -132,12 +132,12 @@ def test_the_robot_is_played_a_policy_and_then_its_recording(domain, virtual_go2
     _, target = table(tmp_path / "policy.csv", gains=(None, None))
     where = ("--interface", "lo", "--domain", domain, "--out", tmp_path)
     gains = ("--kp", 25, "--kd", 0.5)
-    done = verb("collect", "run", "--replay", tmp_path / "policy.csv", *gains, *where, "--session", "first")
+    done = verb("collect", "run", "--replay", tmp_path / "policy.csv", *gains, *where, "--session", "first", *JITTER)
     assert done.returncode == 0, done.stderr
     first = recordings.read(tmp_path / "first.h5")
     moved = first.segment == 0
     assert set(map(tuple, first.q_target[moved])) == set(map(tuple, target.astype(np.float32)))
-    done = verb("collect", "run", "--replay", tmp_path / "first.h5", *where, "--session", "second")
+    done = verb("collect", "run", "--replay", tmp_path / "first.h5", *where, "--session", "second", *JITTER)
     assert done.returncode == 0, done.stderr
     second = recordings.read(tmp_path / "second.h5")
     assert set(map(tuple, second.q_target[second.segment == 0])) == set(map(tuple, first.q_target[moved]))

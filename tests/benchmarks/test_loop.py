@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import ROOT, children, planned
+from conftest import JITTER, ROOT, children, planned
 from cyclonedds.qos import Policy, Qos
 
 from collect import recording
@@ -30,7 +30,7 @@ from collect.messages import LowCmd, LowState
 from collect.realtime import CONTROL, realtime
 
 # A busy machine may spoil one measurement; it does not spoil three.
-pytestmark = [pytest.mark.dds, pytest.mark.flaky(reruns=2, only_rerun=["assert"])]
+pytestmark = [pytest.mark.dds, pytest.mark.timed, pytest.mark.flaky(reruns=2, only_rerun=["assert"])]
 
 CONFIG = """
 name: short
@@ -73,7 +73,7 @@ def launch(virtual_go2: Any) -> Iterator[Launch]:
 def session(launch: Launch, domain: int, tmp_path: Path) -> Callable[[], subprocess.Popen[str]]:
     """Starts `collect run` with a plan of eleven seconds; it records into s.h5."""
     plan = planned(tmp_path, CONFIG)
-    where = ("--interface", "lo", "--domain", domain, "--out", tmp_path, "--session", "s", "--accept-jitter", 0.015)
+    where = ("--interface", "lo", "--domain", domain, "--out", tmp_path, "--session", "s", *JITTER)
     return lambda: launch("-m", "collect", "run", plan, *where)
 
 

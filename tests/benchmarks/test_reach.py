@@ -20,7 +20,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from conftest import ROOT, verb
+from conftest import JITTER, ROOT, verb
 
 from collect.joints import KINDS
 from collect.link import free_domain
@@ -70,7 +70,7 @@ def recorded(name: str, out: Path) -> Session:
                 assert robot.stdout is not None
                 assert "ready" in robot.stdout.readline()
                 where = ("--interface", "lo", "--domain", domain, "--out", out / "sessions", "--session", session)
-                done = verb("collect", "run", plan, *where, "--accept-jitter", "0.015")
+                done = verb("collect", "run", plan, *where, *JITTER)
             finally:
                 robot.send_signal(signal.SIGTERM)
                 robot.wait(20)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, children, planned
+from conftest import JITTER, ROOT, children, planned
 from oracle import Oracle
 from promises import FULL, REFUSED, record, times
 from standstill import Standstill
@@ -24,8 +24,6 @@ from collect.errors import UserError
 SLACK = 0.0 if FULL else 0.03
 """What a busy machine is granted beyond a bound, and beyond its standstills [s]."""
 KILLS = times(3, 30)
-LATE = ("--accept-jitter", "0.015")
-"""Where L12 is not what is judged: a virtual machine stands still for 8 ms now and then."""
 SHORTENED = """
 import functools, collect.preflight
 collect.preflight.preflight = functools.partial(collect.preflight.preflight, listen=0.4, damped=0.7)
@@ -106,7 +104,7 @@ def disturbed(plan, domain, virtual_go2, tmp_path) -> Iterator[Callable[..., Dis
     running: list[Disturbed] = []
 
     def start(
-        *robot: str, after: float = 0.3, patch: str = "", moving: bool = True, before=(), options=LATE
+        *robot: str, after: float = 0.3, patch: str = "", moving: bool = True, before=(), options=JITTER
     ) -> Disturbed:
         wire = tmp_path / "wire"
         go2 = virtual_go2("--faults", "--wire", str(wire), *robot)

@@ -19,7 +19,7 @@ from collect.link import LOWCMD, Link
 from collect.messages import LowCmd
 from collect.safety import IN_MOTION
 
-pytestmark = [pytest.mark.dds, held_up()]
+pytestmark = [pytest.mark.dds, pytest.mark.timed, held_up()]
 
 # Code of the check, what is done to the robot, and by when the robot must have been damped [s].
 AT_THE_ROBOT = [

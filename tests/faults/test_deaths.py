@@ -16,8 +16,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from conftest import ROOT, children, verb
-from disturbed import KILLS, LATE, SLACK, disturbed, plan, promise, standstill
+from conftest import JITTER, ROOT, children, verb
+from disturbed import KILLS, SLACK, disturbed, plan, promise, standstill
 from oracle import is_stiff
 from promises import FULL, held_up, record, times
 
@@ -29,7 +29,7 @@ from collect.link import LOWCMD, Link
 from collect.messages import LowCmd
 from collect.pace import PERIOD
 
-pytestmark = [pytest.mark.dds, held_up()]
+pytestmark = [pytest.mark.dds, pytest.mark.timed, held_up()]
 SILENCES = ["hold_target", "hold_torque", "damp"]
 MOMENTS = [random.Random(k).uniform(0.2, 4.0) for k in range(KILLS)]
 """After the first stiff command: in the ramp and in the chirp [s]."""
@@ -322,7 +322,7 @@ def test_s4_the_terminal_is_closed(plan, domain, virtual_go2, tmp_path):
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(ROOT)
-        os.execv(sys.executable, [*command, *LATE, "--out", str(tmp_path), "--session", "s"])
+        os.execv(sys.executable, [*command, *JITTER, "--out", str(tmp_path), "--session", "s"])
     deadline = time.monotonic() + 30.0
     ended = os.WEXITED | os.WNOHANG | os.WNOWAIT
     while not (tmp_path / "s.journal").exists() and time.monotonic() < deadline and not os.waitid(os.P_PID, pid, ended):

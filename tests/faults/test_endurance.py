@@ -9,13 +9,17 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, children, planned
+from conftest import JITTER, ROOT, children, planned
 from promises import FULL, record
 
 from collect import recording
 from collect.channels import GAP
 
-pytestmark = [pytest.mark.dds, pytest.mark.skipif(not FULL, reason="ten minutes: make faults runs it")]
+pytestmark = [
+    pytest.mark.dds,
+    pytest.mark.timed,
+    pytest.mark.skipif(not FULL, reason="ten minutes: make faults runs it"),
+]
 
 CONFIG = """
 name: ten-minutes
@@ -38,7 +42,7 @@ def test_ten_minutes_at_500_hz(domain, virtual_go2, tmp_path, record_property):
     virtual_go2()
     plan = planned(tmp_path, CONFIG)
     command = [sys.executable, "-m", "collect", "run", str(plan), "--interface", "lo", "--domain", str(domain)]
-    command += ["--out", str(tmp_path), "--session", "s", "--accept-jitter", "0.015"]
+    command += ["--out", str(tmp_path), "--session", "s", *JITTER]
     session = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     began, settled, newest = time.monotonic(), 0.0, 0.0
     while session.poll() is None:

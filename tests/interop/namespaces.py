@@ -8,7 +8,7 @@ import sys
 import time
 
 import pytest
-from conftest import ROOT
+from conftest import JITTER, ROOT
 
 from collect.acceptance import Acceptance, save
 
@@ -119,7 +119,7 @@ def begin(computer: Namespace, plan, out, interface: str, domain: int, accepted:
     """Start a session there with a robot that was measured, and an operator who says that it hangs."""
     save(accepted, out / "robot.yaml")
     where = ["--interface", interface, "--domain", domain, "--out", out, "--session", "s"]
-    session = computer.python("-m", "collect", "run", plan, *where, "--acceptance", out / "robot.yaml")
+    session = computer.python("-m", "collect", "run", plan, *where, *JITTER, "--acceptance", out / "robot.yaml")
     session.stdin.write("HANGING\n")
     session.stdin.flush()
     return session

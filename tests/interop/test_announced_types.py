@@ -9,7 +9,7 @@ import sys
 import time
 
 import pytest
-from conftest import ROOT
+from conftest import JITTER, ROOT
 from cyclonedds import _clayer
 from cyclonedds.builtin import BuiltinDataReader, BuiltinTopicDcpsPublication, BuiltinTopicDcpsSubscription
 from cyclonedds.idl._typesupport.DDS.XTypes._ddsi_xt_type_object import TypeIdentifier, TypeObject
@@ -101,7 +101,7 @@ def test_a_session_announces_nothing_that_kills_a_robot(python, short_plan, doma
     virtual_go2("--wire", str(tmp_path / "wire"))
     spy = Spy(domain)
     session = started(
-        python, "-m", "collect", "run", short_plan, "--interface", "lo", "--domain", domain, "--out", tmp_path
+        python, "-m", "collect", "run", short_plan, "--interface", "lo", "--domain", domain, "--out", tmp_path, *JITTER
     )
     seen = set()
     while (wire.read(tmp_path / "wire")["kp"] == 25.0).all(axis=1).sum() < 100:

@@ -65,7 +65,9 @@ def start_session(computer: Namespace, plan, out, stops=((), ()), robot=ROBOT) -
 def test_a_robot_that_was_not_measured_is_refused(short_plan, computer, frames, tmp_path):
     """Before anybody is asked whether it hangs."""
     where = ["--interface", Cable.COMPUTER, "--domain", DOMAIN, "--out", tmp_path, "--session", "s"]
-    session = computer.python("-m", "collect", "run", short_plan, *where, "--acceptance", tmp_path / "absent.yaml")
+    session = computer.python(
+        "-m", "collect", "run", short_plan, *where, "--acceptance", tmp_path / "absent.yaml"
+    )
     output, _ = session.communicate(timeout=60)
     assert session.returncode == 2, output
     assert "P17 this robot has no acceptance measurements" in output

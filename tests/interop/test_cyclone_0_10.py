@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from conftest import verb
+from conftest import JITTER, verb
 from second_environment import PYTHON, require
 
 from collect import recording
@@ -17,7 +17,7 @@ def test_a_session_on_it_is_complete(short_plan, domain, virtual_go2, tmp_path):
     require()
     virtual_go2()
     options = ["--interface", "lo", "--domain", domain, "--out", tmp_path, "--session", "s"]
-    done = verb("collect", "run", short_plan, *options, python=PYTHON)
+    done = verb("collect", "run", short_plan, *options, *JITTER, python=PYTHON)
     assert done.returncode == 0, done.stderr
     assert "'normal' released" in done.stderr
     assert "not the versions that were tested" not in done.stderr

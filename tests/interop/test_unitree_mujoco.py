@@ -10,7 +10,7 @@ rt/sportmodestate is published beside rt/lowstate.
 import subprocess
 
 import pytest
-from conftest import ROOT, verb
+from conftest import JITTER, ROOT, verb
 from namespaces import ready
 from second_environment import PYTHON, require
 
@@ -84,7 +84,7 @@ def bridge(domain):
 def run(plan, domain: int, out, *options: object) -> subprocess.CompletedProcess[str]:
     """A session with it."""
     where = ["--interface", "lo", "--domain", domain, "--out", out, "--session", "s"]
-    return verb("collect", "run", plan, *where, *options)
+    return verb("collect", "run", plan, *where, *options, *JITTER)
 
 
 def test_it_is_refused_as_a_robot(bridge, short_plan, domain, tmp_path):
