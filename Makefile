@@ -43,10 +43,10 @@ lint:
 fast:
 	$(RUN) -m pytest tests -q -m "not dds and not slow and not timed"
 
-slow:
+slow: install
 	OMP_NUM_THREADS=1 $(RUN) -m pytest tests -q -m "slow and not dds and not timed"
 
-moving:
+moving: install
 	$(RUN) -m pytest tests -q -m "dds and not timed"
 
 install: $(INSTALLED)

@@ -12,14 +12,16 @@ import time
 import numpy as np
 
 from collect import damping
+from collect.errors import UserError
 from collect.joints import N_JOINTS
 from collect.link import LOWCMD, LOWSTATE, OTHERS_COMMANDS_QOS, Inbox, Link, Place
 from collect.live import say
 from collect.messages import LowCmd, LowState
 from collect.realtime import GUARD, realtime
 
-SILENCE = 0.05
-"""Commands come every 2 ms; a PC that is only late is stopped by its own checks before this [s]."""
+SILENCE, SHORTEST, LONGEST = 0.05, 0.02, 0.1
+"""Commands come every 2 ms; a PC that is only late is stopped by its own checks before this. What may be asked for:
+no less than a session bears of the robot (`limits.STATE_AGE`), and no more than legs should go on unwatched [s]."""
 
 
 def run(place: Place, silence: float = SILENCE) -> None:
@@ -32,8 +34,14 @@ def run(place: Place, silence: float = SILENCE) -> None:
         silence: without a command for this long it damps [s].
 
     Raises:
-        UserError: for an interface or domain that is none.
+        UserError: for an interface or domain that is none, and a silence out of bounds.
     """
+    if not SHORTEST <= silence <= LONGEST:
+        raise UserError(
+            f"a silence of {silence:g} s cannot be borne",
+            where=f"--silence {silence:g}",
+            fix=f"choose {SHORTEST:g} to {LONGEST:g} s",
+        )
     stopping: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda caught, _frame: stopping.append(caught))

@@ -63,7 +63,7 @@ class Robot:
     identity: Identity
     """Serial number and firmware."""
     late: float = np.nan
-    """How late the worst state of the loop's self-test was taken [s]."""
+    """How late the worst state of the loop's self-test was taken, NaN where the peer has no clock [s]."""
 
 
 def check_computer(interface: str, target: Path, rows: int, *, simulator: bool) -> list[str]:
@@ -173,7 +173,7 @@ def preflight(
         missing=missing,
         silent_writers=_silent_writers(link),
         identity=Identity.of(survey.newest),
-        late=float(survey.lateness.max()),
+        late=np.nan if "tick" in missing else float(survey.lateness.max()),
     )
 
 

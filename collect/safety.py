@@ -122,7 +122,7 @@ CHECKS: tuple[Check, ...] = (
     Check("P9", "motor mode", "damped", f"a motor not in servo mode after {robot.SETTLED} s of damping", "mode",
           robot.mode, "reboot the robot"),
     Check("P3", "rate", "robot", f"state rate outside {robot.RATE_RANGE[0]:.0f} to {robot.RATE_RANGE[1]:.0f} Hz, or no "
-          f"state for {robot.MAX_GAP * 1e3:.0f} ms", "rate", robot.rate, _CABLE),
+          f"state for {robot.MAX_GAP * 1e3:.0f} ms (more with --accept-jitter)", "rate", robot.rate, _CABLE),
     Check("P15", "loop", "damped", f"a state taken more than {at.MAX_LATE * 1e3:.0f} ms late, or more than "
           f"{at.LATE_SHARE:.0%} over {robot.LATE * 1e3:.0f} ms (both more with --accept-jitter)", "tick",
           robot.late, _LOAD),

@@ -116,7 +116,8 @@ class Survey:
     def lateness(self) -> NDArray[np.float64]:
         """Of each intact state against the quickest of the next `CAUGHT_UP` by the robot's clock, shape (M,) [s].
 
-        A loop that was held up has caught up by then. A robot that was held up stays behind: that is no lateness.
+        A loop that was held up has caught up by then. A robot that was held up stays behind: that is no lateness, and a
+        loop that stayed behind, which answers the newest state and cannot, would not be told from it.
         """
         ahead = self.times[self.intact] - 1e-3 * np.r_[0, self.tick_steps.cumsum()][: self.intact.sum()]
         following = np.pad(ahead, (0, CAUGHT_UP), constant_values=np.inf)

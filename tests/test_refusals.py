@@ -53,6 +53,14 @@ CASES = {
         ("collect", "run", "{}/good.plan", "--interface", "lo", "--domain", "4294967296"),
         "there is no DDS domain",
     ),
+    "a guard that sleeps": (
+        ("collect", "guard", "--interface", "lo", "--silence", "nan"),
+        "a silence of nan s cannot be borne",
+    ),
+    "a guard that sleeps long": (
+        ("collect", "guard", "--interface", "lo", "--silence", "3600"),
+        "choose 0.02 to 0.1 s",
+    ),
     "a robot's own loopback": (
         ("collect", "run", "{}/good.plan", "--interface", "lo", "--domain", "0", "--acceptance", "{}/absent.yaml"),
         "P17 this robot has no acceptance measurements",

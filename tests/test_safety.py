@@ -1,15 +1,18 @@
 """The table of checks: quiet on a healthy robot, and each one trips on its own fault with its own code."""
 
+import inspect
+
 import numpy as np
 import pytest
 
 from collect.excitation import MAX_KD, MAX_KP, MIN_KD
 from collect.joints import HANG, LOWER, UPPER
-from collect.limits import FROZEN, MAX_SPEED, REST_TOLERANCE
+from collect.limits import FROZEN, MAX_LATE, MAX_SPEED, REST_TOLERANCE
 from collect.messages import CommandFrame, LowState
 from collect.observer import Observer
 from collect.permitted import permitted
 from collect.safety import IN_MOTION, tripped
+from collect.verbs import moving
 from collect.watch import Watch, usable
 
 
@@ -130,6 +133,11 @@ def test_tracking_and_torque_are_timed():
         watch.observe(HANG, np.zeros(12), np.full(12, 22.0), HANG, np.zeros(12))
     assert watch.pressed[0] == pytest.approx(0.22)
     assert watch.pressed[2] == 0.0  # a calf has 45 Nm
+
+
+def test_a_later_loop_is_accepted_only_when_asked():
+    """Without --accept-jitter a session's loop may be 8 ms late, as the table of checks says."""
+    assert inspect.signature(moving.run).parameters["accept_jitter"].default == MAX_LATE == Watch().max_late == 0.008
 
 
 def test_limits_stay_below_the_hardware():

@@ -67,6 +67,16 @@ def at(index, value):
     return spoil
 
 
+def held_up(index, seconds):
+    """What came meanwhile is taken when it ends, one right after the other."""
+
+    def spoil(array):
+        waited = array[index:] - array[index]
+        array[index:] += np.maximum(seconds - 0.999 * waited, 0.0)
+
+    return spoil
+
+
 FAULTS = {
     "P1 interface": [
         changed(interfaces=(LO,)),
@@ -136,7 +146,13 @@ FAULTS = {
     ],
     "P10 tilt": [states("imu_state.rpy.1", -0.41), states("imu_state.rpy.0", np.nan)],
     "P10 feet": [states("foot_force.3", 61)],
-    "P15 loop": [times(at(40, 0.0085)), times(at(slice(0, 22, 2), 0.0011)), times(at(40, np.nan))],
+    "P15 loop": [
+        times(at(40, 0.0085)),
+        times(at(slice(0, 22, 2), 0.0011)),
+        times(at(40, np.nan)),
+        times(held_up(300, 0.3)),
+        times(held_up(494, 0.0095)),
+    ],
 }
 
 

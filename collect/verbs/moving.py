@@ -9,6 +9,7 @@ import tyro
 from rich.console import Console
 
 from collect.errors import UserError
+from collect.limits import MAX_LATE
 
 if TYPE_CHECKING:
     from collect.plan import Plan
@@ -88,7 +89,7 @@ def run(
     peer: Literal["robot", "simulator"] = "robot",
     session: str | None = None,
     acceptance: Path = Path("robot.yaml"),
-    accept_jitter: float = 0.008,
+    accept_jitter: float = MAX_LATE,
 ) -> int:
     """Move a hung robot along a plan and seal the recording.
 
@@ -149,7 +150,7 @@ def guard(interface: str, domain: int | None = None, silence: float = 0.05) -> i
     Args:
         interface: Network interface that the commands come in by.
         domain: DDS domain; 0 by default, 1 on lo.
-        silence: Seconds without a command after which it damps.
+        silence: Seconds without a command after which it damps, .02 to .1.
     """
     from collect import onboard
     from collect.link import Place

@@ -1,7 +1,11 @@
 """Each check and each means of the loop and the guard, taken away: (promise, file, text, replacement, test)."""
 
+import shlex
+
+from variants import AT_THE_ROBOT, INSIDE
+
 _CHECKS, _DEATHS = "tests/faults/test_checks.py", "tests/faults/test_deaths.py"
-_ROBOT, _INSIDE = f"{_CHECKS}::test_a_fault_at_the_robot_stops_the_session", "inside_stops_the_session"
+_ROBOT, _INSIDE = (f"{_CHECKS}::test_a_fault_{where}_stops_the_session" for where in ("at_the_robot", "inside"))
 
 
 def _without(code: str, test: str) -> tuple[str, str, str, str, str]:
@@ -10,17 +14,22 @@ def _without(code: str, test: str) -> tuple[str, str, str, str, str]:
     return code, "collect/safety.py", "    for check in checks:\n", skipped, test
 
 
+def _inside(code: str) -> list[str]:
+    """The tests of a check's faults inside the process."""
+    return [
+        shlex.quote(f"{_INSIDE}[{check}-{module}-{change[:40]}]") for check, module, change in INSIDE if check == code
+    ]
+
+
 _SESSION = "tests/test_session.py::test_the_recording_is_what_the_robot_did"
 
 MUTANTS = (
     ("D4", "collect/control.py", "TRANSIT = 0.0003\n", "TRANSIT = 0.0023\n", _SESSION),
-    *(
-        _without(code, f"{_CHECKS} -k 'at_the_robot and {code}-'")
-        for code in ("L1", "L2", "L3", "L4", "L5", "L6", "L7", "L8", "L9", "L10", "L11", "L16", "L17")
-    ),
+    *(_without(code, shlex.quote(f"{_ROBOT}[{code}-{lines}-{bound}]")) for code, lines, bound in AT_THE_ROBOT),
     _without("L8", f"{_CHECKS}::test_a_joint_that_is_held_fast_stops_the_session"),
     _without("L9", f"{_CHECKS}::test_a_warm_motor_goes_home_first"),
     _without("L12", f"{_CHECKS}::test_a_loop_that_slept"),
+    _without("L12", f"{_CHECKS}::test_a_loop_that_is_late_too_often"),
     _without("L18", f"{_CHECKS}::test_a_disk_that_fails_goes_home"),
     _without("L18", f"{_CHECKS}::test_a_slow_disk_goes_home_and_never_delays_the_loop"),
     (
@@ -37,29 +46,29 @@ MUTANTS = (
         'statistics["clock_step"] = 0.0',
         f"{_CHECKS}::test_what_is_no_reason_to_stop",
     ),
-    _without("L20", f"{_CHECKS} -k '{_INSIDE} and L20-'"),
+    *(_without("L20", test) for test in _inside("L20")),
     _without("S7", f"{_DEATHS}::test_s7_the_guard_is_killed"),
     _without("S7", f"{_DEATHS}::test_s7_the_guard_hangs"),
-    (
-        "L13",
-        "collect/control.py",
-        "        except Exception as error:  # whatever it is, the legs must be damped\n",
-        "        except KeyError as error:\n",
-        f"{_CHECKS} -k '{_INSIDE} and L13-'",
+    *(
+        (
+            "L13",
+            "collect/control.py",
+            "        except Exception as error:  # whatever it is, the legs must be damped\n",
+            "        except UnicodeError as error:\n",
+            test,
+        )
+        for test in _inside("L13")
     ),
-    (
-        "L14",
-        "collect/control.py",
-        "        if not permitted(frame):\n",
-        "        if False:\n",
-        f"{_CHECKS} -k '{_INSIDE} and L14-'",
+    *(
+        ("L14", "collect/control.py", "        if not permitted(frame):\n", "        if False:\n", test)
+        for test in _inside("L14")
     ),
     (
         "L15",
         "collect/control.py",
         'raise StopError(f"L15 DDS write failed: {error}") from error',
         "pass",
-        f"{_CHECKS} -k '{_INSIDE} and L15-'",
+        *_inside("L15"),
     ),
     (
         "L15",

@@ -9,6 +9,8 @@ import pytest
 
 FULL = os.environ.get("FAULTS") == "full"
 """All counts of the promises instead of a few."""
+VARIANTS = os.environ.get("FAULTS") in ("full", "variants")
+"""All faults of each check instead of one; mutants see them all."""
 REFUSED = ("P3 state rate", "P15 loop")
 """What a session says that never began because the machine does not keep time."""
 

@@ -179,7 +179,8 @@ def _is_red(mutant: Mutant) -> bool:
             raise SystemExit(f"mutant of {file} no longer applies: {text!r} is there {source.count(text)} times")
         (copy / file).write_text(source.replace(text, replacement))
         command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *shlex.split(test)]
-        done = subprocess.run(command, cwd=copy, capture_output=True, text=True, check=False)
+        environment = os.environ | {"FAULTS": "variants"}
+        done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, check=False)
         if done.returncode not in (0, 1):
             raise SystemExit(f"the mutant's test did not run: {test}\n{done.stdout[-2000:]}")
         return done.returncode == 1

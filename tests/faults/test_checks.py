@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from disturbed import disturbed, plan, promise, standstill
 from oracle import is_stiff
-from promises import FULL, held_up, record
+from promises import VARIANTS, held_up, record
+from variants import AT_THE_ROBOT, INSIDE
 
 from collect import recording
 from collect.channels import GAP
@@ -21,43 +22,7 @@ from collect.safety import IN_MOTION
 
 pytestmark = [pytest.mark.dds, pytest.mark.timed, held_up()]
 
-# Code of the check, what is done to the robot, and by when the robot must have been damped [s].
-AT_THE_ROBOT = [
-    ("L1", ["silent 0.5"], 0.025),
-    ("L2", ["tick 340"], 0.005),
-    ("L2", ["tick -200"], 0.005),
-    ("L2", ["thin 2 1"], 0.030),
-    ("L3", ["freeze 0.5"], 0.055),
-    ("L4", ["set FL_thigh.dq nan 0.5"], 0.010),
-    ("L4", ["set FL_thigh.q 1e9 0.5"], 0.010),
-    ("L4", ["set RR_calf.tau_est inf 0.5"], 0.010),
-    ("L5", ["corrupt 0.5 1"], 0.030),
-    ("L6", ["set RR_calf.q -2.65 0.5", "set RR_calf.dq -9.1 0.5"], 0.008),
-    ("L7", ["set RL_thigh.dq 23.1 0.5"], 0.008),
-    ("L8", ["set FR_thigh.tau_est 23 0.5"], 0.205),
-    ("L9", ["set RL_hip.temperature 85 0.5"], 0.010),
-    ("L9", ["set RL_hip.temperature 255 0.5"], 0.010),
-    ("L9", ["set RL_hip.temperature 0 0.5"], 0.010),
-    ("L10", ["set FR_calf.mode 0 0.5"], 0.010),
-    ("L10", ["ramp FR_calf.lost 200 0.5"], 0.035),
-    ("L11", ["select normal"], 0.015),
-    ("L16", ["set wireless_remote.2 32 0.5", "set wireless_remote.3 2 0.5"], 0.010),
-    ("L17", ["set imu_state.rpy.0 0.6 0.5"], 0.010),
-    ("L17", ["set imu_state.accelerometer.2 40 0.5"], 0.010),
-]
 FAULT = "import collect.{module} as m\n{code}\n"
-# The same for what goes wrong inside the process; the event is when the patched code first misbehaves.
-INSIDE = [
-    ("L13", "pace", "m.Pace.advance = late(m.Pace.advance, ZeroDivisionError)"),
-    ("L13", "observer", "m.Observer.observe = late(m.Observer.observe, KeyError)"),
-    ("L13", "journal", "m.Journal.append = late(m.Journal.append, MemoryError)"),
-    ("L13", "control", "m.tripped = late(m.tripped, ValueError)"),
-    ("L13", "control", "m.Control._log = late(m.Control._log, Custom)"),
-    ("L14", "control", "spoil(float('nan'))"),
-    ("L14", "control", "spoil(1e39)"),
-    ("L15", "control", "m.CommandFrame.seal = late(m.CommandFrame.seal, RuntimeError)"),
-    ("L20", "control", "m.Control._look_around = hurry(m.Control._look_around)"),
-]
 HELPERS = """
 import time
 class Custom(Exception): pass
@@ -132,7 +97,7 @@ def stopped(session, code: str, event: float, *, exits=(3,)) -> float:
 
 def _first_of_each(faults: list) -> list:
     """One fault a check, all of them in `make faults`."""
-    return faults if FULL else list({fault[0]: fault for fault in reversed(faults)}.values())
+    return faults if VARIANTS else list({fault[0]: fault for fault in reversed(faults)}.values())
 
 
 @pytest.mark.parametrize(
@@ -316,6 +281,26 @@ def test_a_loop_that_slept(naps, accepted, disturbed, promise):
     assert "STOP L12 control loop slept" in session.errors
     kept(session.oracle.damping_delay(awake), awake)
     assert session.oracle.stiff_after_damping(event) == 0
+
+
+@held_up("L12")
+def test_a_loop_that_is_late_too_often(disturbed, promise):
+    """L12: each time for less than it may be, but before more than 2 % of a second's rows."""
+    kept = promise("L12", "held up for 4 ms every 30 ms, 10 rows of 500 allowed", 0.010)
+    session = disturbed(after=1.0, options=())
+    began, awake = time.monotonic(), []
+    while not (session.oracle.frames()["kp"][-1] == 0.0).all():
+        assert time.monotonic() - began < 2.0
+        os.kill(session.control, signal.SIGSTOP)
+        time.sleep(0.004)
+        os.kill(session.control, signal.SIGCONT)
+        awake.append(time.monotonic())
+        time.sleep(0.026)
+    assert session.wait() == 3, session.errors
+    assert "of 500 rows late (10 allowed)" in session.errors
+    damped = began + session.oracle.damping_delay(began)
+    last = max(moment for moment in awake if moment <= damped)
+    kept(damped - last, last)
 
 
 def test_every_check_is_walked():

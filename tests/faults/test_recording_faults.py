@@ -158,7 +158,7 @@ def test_a_full_disk_is_a_refusal_before_motion(tmp_path, record_property):
 
 def test_motion_does_not_wait_for_a_disk_that_stands_still(tmp_path, record_property):
     """A real ext4 that is frozen for a second: rows are logged all the while, and all are there after a kill."""
-    measured = record(record_property, "D8", "0.1 s in append")
+    measured = record(record_property, "D8", "20 ms in append")
     with mounted(tmp_path / "disk", "-o", "loop", ext4(tmp_path / "image")) as disk:
         with Writer(disk / "s.journal") as writer:
             time.sleep(0.7)
@@ -172,13 +172,13 @@ def test_motion_does_not_wait_for_a_disk_that_stands_still(tmp_path, record_prop
         assert wrong(found.rows) == 0
     worst = said["took"].max()
     measured(f"{worst * 1e3:.1f} ms while the disk stood still for 1 s")
-    assert worst < 0.1
+    assert worst < 0.02
     assert during > 300
 
 
 def test_a_slow_disk_is_seen_and_not_felt(tmp_path, record_property, monkeypatch):
     """It takes 1.2 s to confirm: appending does not wait for it, and `behind` tells the loop."""
-    measured = record(record_property, "D8", "0.3 s in append")
+    measured = record(record_property, "D8", "20 ms in append")
     real = os.fdatasync
     monkeypatch.setattr(os, "fdatasync", lambda file: (time.sleep(1.2), real(file)))
     made, worst, behind = Journal(tmp_path / "s.journal", 2000, header()), 0.0, 0.0
@@ -195,7 +195,7 @@ def test_a_slow_disk_is_seen_and_not_felt(tmp_path, record_property, monkeypatch
     made.close()
     assert behind > 1.2
     assert made.failure is None
-    assert worst < 0.3
+    assert worst < 0.02
     assert wrong(salvage.read(tmp_path / "s.journal").rows) == 0
     measured(f"{worst * 1e3:.1f} ms while the disk took 1.2 s")
 

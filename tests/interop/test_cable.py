@@ -65,9 +65,7 @@ def start_session(computer: Namespace, plan, out, stops=((), ()), robot=ROBOT) -
 def test_a_robot_that_was_not_measured_is_refused(short_plan, computer, frames, tmp_path):
     """Before anybody is asked whether it hangs."""
     where = ["--interface", Cable.COMPUTER, "--domain", DOMAIN, "--out", tmp_path, "--session", "s"]
-    session = computer.python(
-        "-m", "collect", "run", short_plan, *where, "--acceptance", tmp_path / "absent.yaml"
-    )
+    session = computer.python("-m", "collect", "run", short_plan, *where, "--acceptance", tmp_path / "absent.yaml")
     output, _ = session.communicate(timeout=60)
     assert session.returncode == 2, output
     assert "P17 this robot has no acceptance measurements" in output
@@ -119,6 +117,7 @@ def test_measured_stops_are_kept(low, high, code, ends, short_plan, computer, fr
     assert code in output
 
 
+@pytest.mark.timed
 def test_nothing_stiff_follows_when_the_cable_was_out(short_plan, computer, robot, cable, frames, tmp_path):
     """Out for a moment in the middle of the motion: the guard on the robot's own computer damps at once; the session
     stops by itself, and when it is heard again it damps as well."""
