@@ -70,7 +70,6 @@ def test_what_is_no_terminal_of_ours_is_never_listened_to():
 
 
 @pytest.mark.dds
-@pytest.mark.flaky(reruns=2, only_rerun=["STOP L1 ", "P3 state rate", "P15 loop", "STOP L12 ", "did not beat"])
 def test_enter_stops_a_session(short_plan, domain, virtual_go2, tmp_path):
     """While it moves: damped, sealed, exit code 4."""
     virtual_go2()

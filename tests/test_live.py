@@ -26,7 +26,6 @@ from identify.settings import MLPShape, TrainConfig
 
 DELAY = 0.0073
 PLAIN = TrainConfig(features=Features(0.002), mlp=MLPShape(hidden=8, layers=1))
-HELD_UP = ["STOP L1 ", "P3 state rate", "P15 loop", "STOP L12 ", "did not beat"]
 
 
 @pytest.fixture
@@ -80,7 +79,6 @@ def test_no_session_is_said(tmp_path):
 
 
 @pytest.mark.dds
-@pytest.mark.flaky(reruns=2, only_rerun=HELD_UP)
 def test_beside_a_session_on_the_virtual_go2(short_plan, domain, virtual_go2, tmp_path):
     """A process of its own; afterwards the sealed recording says the same of the same rows."""
     virtual_go2()

@@ -14,7 +14,6 @@ from collect.joints import HANG
 from collect.plan import RATE
 
 PAUSE = round(trajectory.REST * RATE)
-HELD_UP = ["STOP L1 ", "P3 state rate", "P15 loop", "STOP L12 ", "did not beat"]
 
 
 def table(path, seconds=2.0, rate=50.0, gains=(25.0, 0.5), spoil=lambda values: values):
@@ -125,7 +124,6 @@ def test_the_predicted_motion_is_checked_as_a_plans(tmp_path):
 
 
 @pytest.mark.dds
-@pytest.mark.flaky(reruns=2, only_rerun=HELD_UP)
 def test_the_robot_is_played_a_policy_and_then_its_recording(domain, virtual_go2, tmp_path):
     """The second session commands what the first did."""
     virtual_go2()
