@@ -9,15 +9,15 @@ VENV_0_10 := .venv-0.10
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: demo test check lint fast slow moving bench reach faults install install-0.10 clean
+.PHONY: demo test check lint fast bench reach faults install install-0.10 clean
 
 demo: install
 	$(RUN) -m deploy.demo
 
-# What moves a robot, one at a time, beside what takes long on the other core; what is judged by its speed then runs alone.
+# What takes long shares the two cores, file by file; what moves a robot or is judged by its speed then runs alone.
 test: check install-0.10
-	@$(MAKE) --no-print-directory -j2 slow moving
-	$(RUN) -m pytest tests -m "timed and not long"
+	OMP_NUM_THREADS=1 $(RUN) -m pytest tests -n 2 --dist loadfile -m "slow and not dds and not timed"
+	$(RUN) -m pytest tests -m "(dds or timed) and not long"
 
 # Our loop against a bare one of the SDK's, our training against the usual one: ratios in one run.
 bench: install
@@ -42,12 +42,6 @@ lint:
 
 fast:
 	$(RUN) -m pytest tests -q -m "not dds and not slow and not timed"
-
-slow: install
-	OMP_NUM_THREADS=1 $(RUN) -m pytest tests -q -m "slow and not dds and not timed"
-
-moving: install
-	$(RUN) -m pytest tests -q -m "dds and not timed"
 
 install: $(INSTALLED)
 

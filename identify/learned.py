@@ -17,7 +17,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.signal import csd
 
 from collect.joints import BY_KIND, JOINTS, KINDS, LEGS, N_JOINTS, Kind
 from identify.baselines import ideal_pd
@@ -148,6 +147,8 @@ def transfer(data: Series, torque: Array, rows: NDArray[np.bool_]) -> tuple[Arra
         Frequencies (M,) [Hz], and H per kind of joint, complex, shape (3, M); NaN where the recording has no motion,
         less than a ten-thousandth of the largest density. No frequencies when no unbroken second counts.
     """
+    from scipy.signal import csd  # takes most of a second: not before it is needed
+
     length = round(_SECONDS * data.rate)
     options = {"fs": data.rate, "nperseg": length, "axis": 0}
     frequency = np.arange(length // 2 + 1) * data.rate / length

@@ -8,7 +8,6 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from scipy.signal import csd
 
 from collect.joints import BY_KIND, KINDS, NAMES, Kind
 from collect.recording import Recording
@@ -60,6 +59,8 @@ def over_frequency(one: Replay) -> Response:
 
     Rows count as evenly spaced: both motions are given at the same times, so that what they are off by cancels.
     """
+    from scipy.signal import csd  # takes most of a second: not before it is needed
+
     edges = [*one.starts, len(one.time)]
     rate = 1.0 / float(np.median(np.diff(one.time)))
     size = min(int(_SEGMENT * rate), *np.diff(edges))

@@ -24,7 +24,7 @@ from identify.runs import load
 from identify.trial import trial
 from identify.truth import against
 
-pytestmark = [pytest.mark.dds, pytest.mark.timed]
+pytestmark = pytest.mark.dds
 
 SESSION = """
 name: learn

@@ -321,7 +321,6 @@ class TestSecondCommander:
 
 
 @covers("P15 loop")
-@pytest.mark.timed
 @pytest.mark.usefixtures("nothing_stiff")
 def test_a_loop_that_is_held_up_is_refused(go2, refused, tmp_path):
     """Stopped for some milliseconds again and again while the robot is damped."""

@@ -34,7 +34,7 @@ def replay(
     import torch
 
     from identify import endurance as enduring
-    from identify import figures, motion_error, replay_table, runs
+    from identify import motion_error, replay_table, runs
     from identify import parameters as fitting
     from identify import replay as replaying
 
@@ -63,6 +63,8 @@ def replay(
                 lasted = enduring.endure(loaded, data[0], predictor, endure)
             print(lasted.in_words)
     if figure is not None:
+        from identify import figures
+
         first = [one for one in done if one.recording == data[0].session]
         try:
             figure.parent.mkdir(parents=True, exist_ok=True)

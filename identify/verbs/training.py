@@ -47,7 +47,6 @@ def train(
     from collect.config import load as load_config
     from collect.recording import find, read
     from identify import dataset, evaluate
-    from identify import report as reporting
     from identify import train as training
     from identify.runs import write_bytes
     from identify.settings import TrainConfig
@@ -79,6 +78,8 @@ def train(
     metrics = {part: evaluate.table(judgements) for part, judgements in by_part.items()}
     write_bytes(out / "metrics.json", (json.dumps(metrics, indent=1) + "\n").encode())
     with Console(stderr=True).status("report"):
+        from identify import report as reporting
+
         reporting.renew(run, [read(path) for path in find([*data]) if path.suffix != ".npz"])
     judgements = by_part["test"] or by_part["validation"]
     print_judgements(judgements)

@@ -20,7 +20,7 @@ from collect.link import LOWCMD, Link
 from collect.messages import LowCmd
 from collect.safety import IN_MOTION
 
-pytestmark = [pytest.mark.dds, pytest.mark.timed, held_up()]
+pytestmark = [pytest.mark.dds, held_up()]
 
 FAULT = "import collect.{module} as m\n{code}\n"
 HELPERS = """
@@ -46,17 +46,17 @@ def spoil(value):
         import numpy as np
         program = compose(plan, q)
         with np.errstate(over="ignore"):
-            program.q_target[900] = value
+            program.q_target[500] = value
         command = m.Control._command
         def noted(self, row):
-            if row >= 900: note()
+            if row >= 500: note()
             return command(self, row)
         m.Control._command = noted
         return program
     motion.compose = wrapped
 def hurry(function):
     def wrapped(self, now):
-        if self.progress.rows == 900:
+        if self.progress.rows == 500:
             note()
             self._began -= 100.0
         return function(self, now)
@@ -107,7 +107,7 @@ def _first_of_each(faults: list) -> list:
 )
 def test_a_fault_at_the_robot_stops_the_session(code, lines, bound, disturbed, promise):
     kept = promise(code, "; ".join(lines), bound)
-    session = disturbed(after=1.2)
+    session = disturbed(after=0.5)
     event = session.fault(*lines)
     exits = (3, 6) if code in ("L2", "L3", "L4", "L6", "L7", "L11") else (3,)
     kept(stopped(session, code, event, exits=exits), event)
@@ -144,7 +144,7 @@ class Dead:
         note()
         raise RuntimeError("the participant is closed")
 def wrapped(self, row):
-    if row == 900:
+    if row == 500:
         self._writer = Dead()
     command(self, row)
 m.Control._command = wrapped

@@ -29,7 +29,7 @@ from collect.link import LOWCMD, Link
 from collect.messages import LowCmd
 from collect.pace import PERIOD
 
-pytestmark = [pytest.mark.dds, pytest.mark.timed, held_up()]
+pytestmark = [pytest.mark.dds, held_up()]
 SILENCES = ["hold_target", "hold_torque", "damp"]
 MOMENTS = [random.Random(k).uniform(0.2, 4.0) for k in range(KILLS)]
 """After the first stiff command: in the ramp and in the chirp [s]."""

@@ -17,7 +17,6 @@ from collect.channels import GAP
 
 pytestmark = [
     pytest.mark.dds,
-    pytest.mark.timed,
     pytest.mark.skipif(not FULL, reason="ten minutes: make faults runs it"),
 ]
 

@@ -117,7 +117,6 @@ def test_measured_stops_are_kept(low, high, code, ends, short_plan, computer, fr
     assert code in output
 
 
-@pytest.mark.timed
 def test_nothing_stiff_follows_when_the_cable_was_out(short_plan, computer, robot, cable, frames, tmp_path):
     """Out for a moment in the middle of the motion: the guard on the robot's own computer damps at once; the session
     stops by itself, and when it is heard again it damps as well."""

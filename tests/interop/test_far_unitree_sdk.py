@@ -188,7 +188,6 @@ def test_a_session_beside_it_is_complete(namespace, short_plan, tmp_path, log):
     assert heard["command_kd"] == [DAMPING_KD] * 12  # of our last frame
 
 
-@pytest.mark.timed
 def test_its_commands_stop_a_session(namespace, short_plan, tmp_path, log):
     """Silent when the session begins, so that we know its writer and bear it; its first commands end the session."""
     start_robot(namespace, "--wire", tmp_path / "wire")
