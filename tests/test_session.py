@@ -23,7 +23,7 @@ from collect.safety import IN_MOTION
 
 # A machine that stands still for some ms can stop a session before its test begins, or spoil the pairing of rows.
 HELD_UP = ["STOP L1 ", "P3 state rate", "P15 loop", "STOP L12 ", "did not beat", "not seen in", "paired"]
-pytestmark = [pytest.mark.dds, pytest.mark.flaky(reruns=2, only_rerun=HELD_UP)]
+pytestmark = [pytest.mark.dds, pytest.mark.flaky(reruns=4, reruns_delay=3, only_rerun=HELD_UP)]
 
 CONFIG = """
 name: short

@@ -25,7 +25,7 @@ from identify.parametric import fit
 from identify.shooting import FIELDS
 
 # A busy machine may spoil one measurement; it does not spoil three.
-pytestmark = [pytest.mark.timed, pytest.mark.long, pytest.mark.flaky(reruns=2, only_rerun=["assert"])]
+pytestmark = [pytest.mark.timed, pytest.mark.long, pytest.mark.flaky(reruns=2, only_rerun=["(?i)assert"])]
 
 SECONDS = 12.0
 

@@ -30,7 +30,7 @@ from collect.messages import LowCmd, LowState
 from collect.realtime import CONTROL, realtime
 
 # A busy machine may spoil one measurement; it does not spoil three.
-pytestmark = [pytest.mark.dds, pytest.mark.flaky(reruns=2, only_rerun=["assert"])]
+pytestmark = [pytest.mark.dds, pytest.mark.flaky(reruns=2, only_rerun=["(?i)assert"])]
 
 CONFIG = """
 name: short

@@ -31,7 +31,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 from moved import KD, KP, target  # noqa: E402
 
 # A busy machine may spoil one measurement; it does not spoil three.
-pytestmark = [pytest.mark.timed, pytest.mark.flaky(reruns=2, only_rerun=["assert"])]
+pytestmark = [pytest.mark.timed, pytest.mark.flaky(reruns=2, only_rerun=["(?i)assert"])]
 
 CONFIG = load(ROOT / "configs" / "identify" / "mlp_joint.yaml", TrainConfig)
 BARE = {"armature": ROTOR, "viscous": np.zeros(12), "dry": np.zeros(12)}

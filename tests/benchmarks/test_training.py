@@ -28,7 +28,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 from synthetic import recording, series  # noqa: E402
 
 # A busy machine may spoil one measurement; it does not spoil three.
-pytestmark = [pytest.mark.timed, pytest.mark.flaky(reruns=2, only_rerun=["assert"])]
+pytestmark = [pytest.mark.timed, pytest.mark.flaky(reruns=2, only_rerun=["(?i)assert"])]
 
 CPU = torch.device("cpu")
 LEAST = {"mlp_small": 10.0, "mlp": 2.0}

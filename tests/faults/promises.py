@@ -28,7 +28,7 @@ def held_up(*but: str) -> pytest.MarkDecorator:
     """
     words = {"L1": "STOP L1 ", "L12": "STOP L12 ", "S6": "did not beat", "": "never moved"}
     stopped = [word for code, word in words.items() if code not in but]
-    return pytest.mark.flaky(reruns=2, only_rerun=[*stopped, *REFUSED])
+    return pytest.mark.flaky(reruns=4, reruns_delay=3, only_rerun=[*stopped, *REFUSED])
 
 
 def record(

@@ -40,8 +40,8 @@ processes. Times are from the event to the first damping frame that the robot re
 hold up to 3 ms for that. A core that a hypervisor gives to somebody else for some ms delays everything: processes above
 all others note when that happened ("stood still"), and a promise is kept if it is kept without that time. Where the
 machine made a session stop by another check than the one that is judged, or refuse to begin, the test is repeated, at
-most twice: runs "+ n". Sessions are allowed 15 ms of lateness (`--accept-jitter 0.015`) but where L12 is judged. The
-last column: with its check or means taken away, the test fails.
+most four times: runs "+ n". Sessions are allowed 15 ms of lateness (`--accept-jitter 0.015`) but where L12 is judged.
+The last column: with its check or means taken away, the test fails.
 
 | promise | fault | runs | bound | median | worst | kept | mutants seen red |
 |---|---|---|---|---|---|---|---|

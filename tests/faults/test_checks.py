@@ -107,7 +107,7 @@ def _first_of_each(faults: list) -> list:
 )
 def test_a_fault_at_the_robot_stops_the_session(code, lines, bound, disturbed, promise):
     kept = promise(code, "; ".join(lines), bound)
-    session = disturbed(after=0.5)
+    session = disturbed(after=1.2)
     event = session.fault(*lines)
     exits = (3, 6) if code in ("L2", "L3", "L4", "L6", "L7", "L11") else (3,)
     kept(stopped(session, code, event, exits=exits), event)
