@@ -20,7 +20,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from conftest import JITTER, ROOT, verb
+from conftest import JITTER, ROOT, STOOD_STILL, verb
 
 from collect.joints import KINDS
 from collect.link import free_domain
@@ -41,7 +41,6 @@ pytestmark = [
 MOTORS = load(None)
 TRIES = 8
 """Sessions are stopped by a computer that stands still for 20 ms, as they must be."""
-HELD_UP = ("STOP L1 ", "STOP L12 ", "did not beat", "P3 state rate", "P15 loop")
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ def recorded(name: str, out: Path) -> Session:
         if done.returncode == 0:
             file = out / "sessions" / f"{session}.h5"
             return Session(file, reception(read(file), truth))
-        assert any(words in done.stderr + done.stdout for words in HELD_UP), done.stderr
+        assert any(words in done.stderr + done.stdout for words in STOOD_STILL), done.stderr
     pytest.fail(f"{name}: held up {TRIES} times")
 
 
