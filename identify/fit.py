@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from collect.errors import UserError
 from identify.batches import Pieces, Samples
@@ -41,6 +42,8 @@ class _State:
     """What a resumed training needs besides the net."""
 
     optimizer: torch.optim.Adam
+    average: AveragedModel | None
+    """Of the net's weights over the last steps, where the configuration asks for it."""
     history: list[Epoch]
 
 
@@ -75,7 +78,8 @@ def fit(
     _scale(model, training)
     if isinstance(model, MLP) and isinstance(training, Samples) and config.mlp and config.mlp.residual:
         _draw_line(model, training)
-    state = _State(adam(model, config.training), [])
+    state = _State(adam(model, config.training), _average(model, config.training), [])
+    kept = state.average.module if state.average else model
     if (out / "last.pt").is_file():
         _restore(out / "last.pt", model, state, device)
     while not _finished(config.training, state.history):
@@ -84,11 +88,11 @@ def fit(
         torch.manual_seed(seed * 1_000_003 + number)
         order = torch.Generator().manual_seed(seed * 1_000_003 + number)
         _set_rate(state.optimizer, config.training, number)
-        loss = learn(model.train(), training, state.optimizer, order)
-        epoch = _judged(state.history, loss, validate(model, validation))
+        loss = learn(model.train(), training, state.optimizer, order, state.average)
+        epoch = _judged(state.history, loss, validate(kept, validation))
         state.history.append(epoch)
         if epoch.stale == 0:
-            write_tensors(out / "best.pt", {name: value.cpu() for name, value in model.state_dict().items()})
+            write_tensors(out / "best.pt", {name: value.cpu() for name, value in kept.state_dict().items()})
         _save(out, model, state)
         report(epoch)
 
@@ -128,13 +132,23 @@ def adam(model: nn.Module, training: Training) -> torch.optim.Adam:
     return torch.optim.Adam(model.parameters(), lr=training.learning_rate, fused=True)
 
 
+def _average(model: nn.Module, training: Training) -> AveragedModel | None:
+    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(training.averaging)) if training.averaging else None
+
+
 def _set_rate(optimizer: torch.optim.Adam, training: Training, number: int) -> None:
     share = 0.5 * (1.0 + cos(pi * (number - 1) / max(1, training.epochs - 1)))
     for group in optimizer.param_groups:
         group["lr"] = training.learning_rate * (training.final_rate + (1.0 - training.final_rate) * share)
 
 
-def learn(model: Any, training: Any, optimizer: torch.optim.Adam, order: torch.Generator) -> float:
+def learn(
+    model: Any,
+    training: Any,
+    optimizer: torch.optim.Adam,
+    order: torch.Generator,
+    average: AveragedModel | None = None,
+) -> float:
     """One pass over samples or pieces, a step of the optimiser for each batch; returns its RMSE [Nm]."""
     total, count = torch.zeros((), device=model.output_scale.device), 0.0
     for loss, values in training.losses(model, order):
@@ -143,6 +157,8 @@ def learn(model: Any, training: Any, optimizer: torch.optim.Adam, order: torch.G
             (loss / values / model.output_scale.square()).backward()
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
+            if average:
+                average.update_parameters(model)
             total += loss.detach()
             count += float(values)
     return _rmse(float(total), count)
@@ -177,6 +193,8 @@ def _judged(history: list[Epoch], train: float, validation: float) -> Epoch:
 def _save(out: Path, model: nn.Module, state: _State) -> None:
     history = [list(vars(epoch).values()) for epoch in state.history]
     content = {"model": model.state_dict(), "optimizer": state.optimizer.state_dict(), "history": history}
+    if state.average:
+        content["average"] = state.average.state_dict()
     write_tensors(out / "last.pt", content)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -190,6 +208,8 @@ def _restore(last: Path, model: nn.Module, state: _State, device: torch.device) 
         content = torch.load(last, map_location=device, weights_only=True)
         model.load_state_dict(content["model"])
         state.optimizer.load_state_dict(content["optimizer"])
+        if state.average:
+            state.average.load_state_dict(content["average"])
         state.history.extend(Epoch(*row) for row in content["history"])
     except Exception as error:
         raise UserError("cannot go on from last.pt", where=str(last), fix="start another run") from error

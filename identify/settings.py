@@ -97,6 +97,12 @@ class Training:
     """Epochs without a better validation loss before it stops."""
     balanced: bool = False
     """Whether every recording counts alike, however few of the rows are its own."""
+    averaging: float = 0.0
+    """Share of the running average of the weights that a step keeps; the average is what is judged and kept, 0 none.
+
+    Steps are noisy where few pieces share one; their average is not (Polyak and Juditsky 1992,
+    doi:10.1137/0330046).
+    """
 
     def __post_init__(self) -> None:
         require(
@@ -105,6 +111,7 @@ class Training:
                 or "learning_rate and final_rate must be above 0 and at most 1"
             ),
             lambda: min(self.batch, self.epochs, self.patience) >= 1 or "batch, epochs and patience must be at least 1",
+            lambda: 0.0 <= self.averaging < 1.0 or f"averaging must be from 0 to below 1, got {self.averaging}",
         )
 
 

@@ -45,10 +45,10 @@ segments:
 # The shipped nets, hurried: larger steps and fewer of them.
 HURRY = {
     "mlp": {
-        "learning_rate: 8e-4": "learning_rate: 3e-3\n  final_rate: 0.05\n  epochs: 25",
+        "learning_rate: 8e-4": "learning_rate: 3e-3\n  final_rate: 0.05\n  averaging: 0.98\n  epochs: 8",
         "batch: 4096": "batch: 512",
     },
-    "lstm": {"learning_rate: 1e-3": "learning_rate: 3e-3", "epochs: 30": "epochs: 25"},
+    "lstm": {"learning_rate: 1e-3": "learning_rate: 3e-3", "epochs: 30": "epochs: 12"},
 }
 
 
@@ -143,15 +143,11 @@ def test_recordings_are_what_the_robot_really_did(made):
 
 @pytest.mark.parametrize("kind", ["mlp", "lstm"])
 def test_both_nets_beat_delayed_pd_on_an_amplitude_they_have_not_seen(made, kind):
-    """In the JSON that outsiders read: torque RMSE per kind of joint, and R², by recording and predictor.
-
-    Over all joints; on one kind a hurried net may be no better, by the luck of what was recorded.
-    """
+    """In the JSON that outsiders read: torque RMSE per kind of joint, and R², by recording and predictor."""
     table = json.loads((made / f"{kind}_torque.json").read_text())["torque_rmse"]["unseen"]
     assert set(table) == {*BASELINES, kind}
     for joint in KINDS:
-        assert table[kind][joint] < 1.1 * table["delayed_pd"][joint]
-        assert table["delayed_pd"][joint] < table["ideal_pd"][joint]
+        assert table[kind][joint] < table["delayed_pd"][joint] < table["ideal_pd"][joint]
     assert table[kind]["r2"] > table["delayed_pd"]["r2"]
 
 

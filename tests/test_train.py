@@ -38,7 +38,8 @@ LSTM = TrainConfig(
     training=Training(learning_rate=5e-3, batch=16, epochs=4, patience=4),
     split=Split(cycle=2.0),
 )
-CONFIGS = pytest.mark.parametrize("config", [MLP, LSTM], ids=["mlp", "lstm"])
+AVERAGED = dataclasses.replace(LSTM, training=dataclasses.replace(LSTM.training, averaging=0.9))
+CONFIGS = pytest.mark.parametrize("config", [MLP, LSTM, AVERAGED], ids=["mlp", "lstm", "averaged"])
 GRU = dataclasses.replace(LSTM, lstm=None, gru=LSTM.lstm)
 STATELESS = dataclasses.replace(MLP, mlp=None, stateless_lstm=StatelessShape(hidden=16, head=8))
 PER_KIND = dataclasses.replace(
@@ -118,6 +119,14 @@ class TestLearning:
         rows = [evaluate.parts(run, one) == split.VALIDATION for one in data]
         served = serve(config, data, rows, torch.device("cpu"))
         assert fit.validate(run.model, served) == pytest.approx(min(epoch.validation for epoch in seen), rel=1e-6)
+
+    def test_where_weights_are_averaged_the_average_is_what_is_kept(self, data: list[Series], tmp_path: Path) -> None:
+        """After one epoch its steps' running average, which the last step is not; resuming needs both."""
+        run = train(with_training(AVERAGED, epochs=1), data, tmp_path / "run")
+        last = torch.load(run.path / "last.pt", weights_only=True)
+        for name, kept in run.model.state_dict().items():
+            assert torch.equal(kept, last["average"][f"module.{name}"]), name
+        assert not torch.equal(run.model.lstm.weight_ih_l0, last["model"]["lstm.weight_ih_l0"])
 
     @CONFIGS
     def test_one_seed_gives_one_net(self, config: TrainConfig, data: list[Series], tmp_path: Path) -> None:
