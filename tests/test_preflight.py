@@ -8,12 +8,12 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 import refusing
 from conftest import ROOT
+from go2 import Go2
 from surveys import measured
 
 from collect import handshake, preflight, robot_verdicts, switcher
@@ -49,25 +49,12 @@ def covers(*names):
     return lambda test: test
 
 
-class Robot:
+class Robot(Go2):
     """A virtual Go2 whose faults end with each test, and its log of commands."""
-
-    def __init__(self, folder: Path, domain: int) -> None:
-        self.domain, self._wire = domain, folder / "wire"
-        words = ["robot", "--domain", str(self.domain), "--faults", "--wire", str(self._wire)]
-        command = [sys.executable, "-m", "collect", *words]
-        self.process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        assert "ready" in self.process.stdout.readline()
-
-    def fault(self, *lines: str) -> None:
-        for line in lines:
-            self.process.stdin.write(line + "\n")
-            self.process.stdin.flush()
-            assert self.process.stdout.readline().split(maxsplit=2)[2].strip() == line
 
     def commands(self, since: float) -> np.ndarray:
         """Commands that it received since then, but those of its own motion program."""
-        frames = wire.read(self._wire)
+        frames = wire.read(self.wire)
         return frames[(frames["heard"] >= since) & ~(frames["kp"] == SPORT_KP).all(axis=1)]
 
     def until_damped(self, child: refusing.Child) -> None:
@@ -76,19 +63,13 @@ class Robot:
             assert child.process.is_alive(), child.text
             time.sleep(0.005)
 
-    def close(self) -> None:
-        self.process.terminate()
-        assert self.process.wait(10) == 0
-        self.process.stdin.close()
-        self.process.stdout.close()
-
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory):
     with free_domain() as domain:
         robot = Robot(tmp_path_factory.mktemp("robot"), domain)
         yield robot
-        robot.close()
+        robot.end()
 
 
 @pytest.fixture

@@ -14,12 +14,15 @@ from pathlib import Path
 
 import pytest
 from conftest import JITTER, ROOT, children, planned
+from go2 import Go2
 from oracle import Oracle
 from promises import FULL, REFUSED, record, times
 from standstill import Standstill
 
 from collect import salvage
 from collect.errors import UserError
+from collect.link import free_domain
+from collect.virtual import wire
 
 SLACK = 0.0 if FULL else 0.03
 """What a busy machine is granted beyond a bound, and beyond its standstills [s]."""
@@ -32,12 +35,14 @@ collect.preflight.preflight = functools.partial(collect.preflight.preflight, lis
 TRIES = 10
 """A session that is refused because the machine does not keep time is begun anew; before motion nothing is judged."""
 MAIN = "import runpy, sys\nsys.argv[0] = 'collect'\nrunpy.run_module('collect', run_name='__main__')"
-PLAN = """
+HIPS = 0.45
+"""Where gravity leaves the hips, so that a robot that is damped is soon still [rad]."""
+PLAN = f"""
 name: disturbed
-posture: [0.0, 1.4, -1.8]
+posture: [{", ".join(f"{hip}, 1.4, -1.8" for hip in (HIPS, -HIPS, HIPS, -HIPS))}]
 rest: 0.1
 segments:
-  - {name: a, kind: chirp, duration: 6, amplitude: [0.1, 0.1, 0.15], f0: 0.5, f1: [4], kp: [25], kd: [0.5]}
+  - {{name: a, kind: chirp, duration: 6, amplitude: [0.1, 0.1, 0.15], f0: 0.5, f1: [4], kp: [25], kd: [0.5]}}
 """
 
 
@@ -45,39 +50,36 @@ segments:
 class Disturbed:
     """One session and its robot."""
 
-    robot: subprocess.Popen[str]
+    robot: Go2
     session: subprocess.Popen[str]
     oracle: Oracle
     folder: Path
     domain: int
     errors: str = ""
+    _processes: tuple[int, ...] = field(default=(), repr=False)
     _ended: bool = field(default=False, repr=False)
 
     @property
     def control(self) -> int:
         """Process id of the control process, the session's only child; a session that has ended fails the test."""
-        found = children(self.session.pid)
-        if not found:
-            self.wait()
-        assert found, self.errors
-        return found[0]
+        if not self._processes:
+            found = children(self.session.pid)
+            if not found:
+                self.wait()
+            assert found, self.errors
+            self._processes = (self.session.pid, *found)
+        return self._processes[1]
 
     def fault(self, *lines: str) -> float:
         """Begin faults of the robot; when the last began, by the machine's monotonic clock [s]."""
-        began = 0.0
-        for line in lines:
-            self.robot.stdin.write(line + "\n")
-            self.robot.stdin.flush()
-            word, time_text, again = self.robot.stdout.readline().split(maxsplit=2)
-            assert (word, again.strip()) == ("fault", line)
-            began = float(time_text)
-        return began
+        return self.robot.fault(*lines)
 
     def wait(self, timeout: float = 40.0) -> int:
-        """The session's exit code; what it said is in `errors`."""
+        """The session's exit code; what it said is in `errors`, and no process of it is left (S10)."""
         if not self._ended:
             _, self.errors = self.session.communicate(timeout=timeout)
             self._ended = True
+            assert not left_running(*self._processes), self.errors
         return self.session.returncode
 
     @property
@@ -89,14 +91,59 @@ class Disturbed:
         return self.folder / "s.journal"
 
 
+def left_running(*pids: int) -> list[int]:
+    """Which of these processes still exist after three seconds, zombies aside."""
+    deadline = time.monotonic() + 3.0
+    while (left := [pid for pid in pids if _state(pid) not in ("gone", "Z")]) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return left
+
+
+def _state(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return "gone"
+
+
 @pytest.fixture(scope="session")
 def plan(tmp_path_factory) -> Path:
     """Eleven seconds: armed, a ramp of three, a chirp of six, the way back."""
     return planned(tmp_path_factory.mktemp("plan"), PLAN)
 
 
+@pytest.fixture(scope="module")
+def domain() -> Iterator[int]:
+    """A DDS domain that nobody else on this machine uses, for a file of tests."""
+    with free_domain() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def go2(domain, tmp_path_factory) -> Iterator[Callable[..., Go2]]:
+    """The virtual Go2 of a file of tests: well, and as the last of them left its legs; another for another set-up."""
+    there: list[Go2] = []
+
+    def ready(*arguments: str) -> Go2:
+        if there and not (there[0].lives and there[0].arguments == arguments and _has_room(there[0])):
+            there.pop().end()
+        if not there:
+            there.append(Go2(tmp_path_factory.mktemp("go2"), domain, *arguments))
+        there[0].fault("well")
+        return there[0]
+
+    yield ready
+    for one in there:
+        one.end()
+
+
+def _has_room(go2: Go2) -> bool:
+    """Whether its log of commands takes another session."""
+    return len(wire.read(go2.wire)) < wire.CAPACITY // 2
+
+
 @pytest.fixture
-def disturbed(plan, domain, virtual_go2, tmp_path) -> Iterator[Callable[..., Disturbed]]:
+def disturbed(plan, domain, go2, tmp_path) -> Iterator[Callable[..., Disturbed]]:
     """Starts a session; returns once the first stiff command was received, `after` seconds later.
 
     Code given as `patch` runs in the session's process before anything else: faults inside of it.
@@ -106,20 +153,19 @@ def disturbed(plan, domain, virtual_go2, tmp_path) -> Iterator[Callable[..., Dis
     def start(
         *robot: str, after: float = 0.3, patch: str = "", moving: bool = True, before=(), options=JITTER
     ) -> Disturbed:
-        wire = tmp_path / "wire"
-        go2 = virtual_go2("--faults", "--wire", str(wire), *robot)
+        one = go2(*robot)
         words = ["run", str(plan), "--interface", "lo", "--domain", str(domain), "--out", str(tmp_path)]
         words += [*options, "--session", "s"]
         code = f"{'' if FULL else SHORTENED}{patch}\n{MAIN}"
         command = [sys.executable, "-c", code]
-        made = Disturbed(go2, None, Oracle(wire), tmp_path, domain)
+        made = Disturbed(one, None, Oracle(one.wire), tmp_path, domain)
         if before:
             made.fault(*before)
         for _ in range(TRIES):
             session = subprocess.Popen(
                 [*command, *words], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
             )
-            made = Disturbed(go2, session, made.oracle, tmp_path, domain)
+            made = Disturbed(one, session, made.oracle, tmp_path, domain)
             running.append(made)
             if not moving or made.oracle.until_stiff(session):
                 break
@@ -127,6 +173,8 @@ def disturbed(plan, domain, virtual_go2, tmp_path) -> Iterator[Callable[..., Dis
             if not any(word in made.errors for word in REFUSED):
                 break
         assert not moving or made.errors == "", f"never moved: {made.errors}"
+        if moving:
+            assert made.control  # known before it ends, so that its end can be told
         time.sleep(after if moving else 0.0)
         return made
 

@@ -30,6 +30,8 @@ MUTANTS = (
     _without("L9", f"{_CHECKS}::test_a_warm_motor_goes_home_first"),
     _without("L12", f"{_CHECKS}::test_a_loop_that_slept"),
     _without("L12", f"{_CHECKS}::test_a_loop_that_is_late_too_often"),
+    _without("L12", f"{_CHECKS} -k test_a_loop_whose_own_process_held_it_up"),
+    _without("L11", f"{_CHECKS}::test_a_writer_that_was_silent_stops_the_session"),
     _without("L18", f"{_CHECKS}::test_a_disk_that_fails_goes_home"),
     _without("L18", f"{_CHECKS}::test_a_slow_disk_goes_home_and_never_delays_the_loop"),
     (

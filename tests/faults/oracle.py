@@ -21,11 +21,12 @@ class Oracle:
     """Reads the robot's log of commands; times are the machine's monotonic clock [s]."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        """Of what comes from now on."""
+        self._path, self._first = path, len(wire.read(path))
 
     def frames(self) -> NDArray[Any]:
         """All valid frames so far but the motion program's."""
-        frames = wire.read(self._path)
+        frames = wire.read(self._path, self._first)
         return frames[(frames["valid"] == 1) & ~(frames["kp"] == SPORT_KP).all(axis=1)]
 
     def until_stiff(self, session: subprocess.Popen[str], timeout: float = 30.0) -> bool:

@@ -9,12 +9,12 @@ import time
 
 import numpy as np
 import pytest
-from disturbed import disturbed, plan, promise, standstill
+from disturbed import disturbed, domain, go2, plan, promise, standstill
 from oracle import is_stiff
 from promises import VARIANTS, held_up, record
 from variants import AT_THE_ROBOT, INSIDE
 
-from collect import recording
+from collect import damping, recording
 from collect.channels import GAP
 from collect.link import LOWCMD, Link
 from collect.messages import LowCmd
@@ -126,6 +126,19 @@ def test_a_new_writer_stops_the_session(domain, disturbed, promise):
     del writer
 
 
+def test_a_writer_that_was_silent_stops_the_session(domain, disturbed, promise):
+    """L11: told before motion, and borne until the first command; at once, for it may be the first of one a second."""
+    kept = promise("L11", "a silent writer's first command", 0.015)
+    link = Link("lo", domain)
+    writer, command = link.writer(LOWCMD, LowCmd), damping.frame(np.zeros(12))
+    command.kd[:] = 4.0  # it damps too, and is told from what is judged
+    session = disturbed(after=0.5)
+    event = time.monotonic()
+    writer.write(command.seal())
+    kept(stopped(session, "L11", event, exits=(3, 6)), event)
+    assert "note: 1 silent writer(s) of rt/lowcmd" in session.errors
+
+
 @pytest.mark.parametrize(("code", "module", "change"), _first_of_each(INSIDE), ids=lambda value: str(value)[:40])
 def test_a_fault_inside_stops_the_session(code, module, change, disturbed, promise, tmp_path):
     kept = promise(code, change.split("=")[-1].strip(), 0.004)
@@ -166,14 +179,16 @@ def test_the_guard_takes_over_where_control_can_send_nothing(disturbed, promise,
 def test_a_joint_that_is_held_fast_stops_the_session(disturbed, promise):
     """L8: from a third of a radian off its target on, a tenth of a second."""
     kept = promise("L8", "stick FR_thigh", 0.105)
-    session = disturbed(after=0.0)
+    session = disturbed(before=("select normal",), after=0.0)  # from where its motion program holds it, far off
     event = session.fault("stick FR_thigh 20")
     assert session.wait() == 3, session.errors
     assert "STOP L8 FR_thigh" in session.errors
     stopped(session, "L8", event)
-    sealed = recording.read(session.recording)
-    blocked = abs(sealed.q_target[:, 1] - sealed.q[:, 1]) > 0.35
-    kept(np.count_nonzero(blocked) * 0.002, event)
+    held = float(recording.read(session.recording).q[-1, 1])
+    frames = session.oracle.frames()
+    blocked = is_stiff(frames) & (abs(frames["q"][:, 1] - held) > 0.35)
+    off = float(frames["heard"][blocked][0])
+    kept(session.oracle.damping_delay(off), off)
 
 
 def test_a_warm_motor_goes_home_first(disturbed, promise):
@@ -301,6 +316,52 @@ def test_a_loop_that_is_late_too_often(disturbed, promise):
     damped = began + session.oracle.damping_delay(began)
     last = max(moment for moment in awake if moment <= damped)
     kept(damped - last, last)
+
+
+HOLDS = {
+    "the interpreter": """
+def hold():
+    # Not a line of Python in it: no thread gets the interpreter meanwhile, as in a call of C that does not release it.
+    ended = time.monotonic() + 0.013
+    note(max(takewhile(ended.__gt__, starmap(time.monotonic, repeat(())))))
+def begin(): threading.Thread(target=hold).start()
+""",
+    "a collection of garbage": """
+def collect(number):
+    began, young = time.monotonic(), [[] for _ in range(number)]
+    gc.collect(0)
+    return time.monotonic() - began
+NUMBER = int(100_000 * 0.013 / min(collect(100_000) for _ in range(3)))
+def begin():
+    collect(NUMBER)
+    note(time.monotonic())
+""",
+}
+HELD = """
+import gc, threading, time, collect.pace as m
+from itertools import repeat, starmap, takewhile
+def note(moment): open({noted!r}, "w").write(repr(moment))
+{hold}
+advance, count = m.Pace.advance, [0]
+def wrapped(self, tick, now):
+    count[0] += 1
+    if count[0] == 900: begin()
+    return advance(self, tick, now)
+m.Pace.advance = wrapped
+"""
+
+
+@held_up("L12")
+@pytest.mark.parametrize("what", HOLDS if VARIANTS else list(HOLDS)[:1])
+def test_a_loop_whose_own_process_held_it_up(what, disturbed, promise, tmp_path):
+    """L12: for 13 ms, less than what the guard takes for a hang."""
+    kept, noted = promise("L12", f"{what} holds the loop up for 13 ms, 8 allowed", 0.010), tmp_path / "event"
+    session = disturbed(patch=HELD.format(noted=str(noted), hold=HOLDS[what]), options=())
+    assert session.wait() == 3, session.errors
+    assert "STOP L12 control loop slept" in session.errors
+    event = float(noted.read_text())
+    assert session.oracle.stiff_after_damping(event) == 0
+    kept(session.oracle.damping_delay(event), event)
 
 
 def test_every_check_is_walked():
