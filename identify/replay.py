@@ -124,10 +124,10 @@ class Predictor:
     """Physics step, of which the law's own step is a multiple [s]."""
 
 
-def predictors(runs: Sequence[Run]) -> list[Predictor]:
+def predictors(runs: Sequence[Run], fitted: Fitted | None = None) -> list[Predictor]:
     """The baselines of the first run, then the net of each; of several runs each net is called by its folder too.
 
-    Without a run the one that needs none.
+    Without a run the one that needs none. What was fitted, if it is given, acts beside nets of tau_est.
     """
     found = [] if runs else [Predictor("ideal_pd", ideal, OTHERS, PHYSICS)]
     for run in runs:
@@ -135,7 +135,7 @@ def predictors(runs: Sequence[Run]) -> list[Predictor]:
         physics = step / np.ceil(step / PHYSICS - 1e-9)
         own = [Predictor(name, make, beside(run, name), physics) for name, make in laws(run).items()]
         found += own[:-1] if run is runs[0] else []
-        found.append(replace(own[-1], name=called(run, runs)))
+        found.append(replace(own[-1], name=called(run, runs), beside=beside(run, run.kind, fitted)))
     return [one for one in found if one.name in BASELINES] + [one for one in found if one.name not in BASELINES]
 
 
@@ -150,17 +150,17 @@ def called(run: Run, runs: Sequence[Run]) -> str:
     return run.kind if len(runs) == 1 else f"{run.kind} ({run.name})"
 
 
-def replay(runs: Sequence[Run], recordings: Sequence[Recording], more: Sequence[Predictor] = ()) -> Iterator[Replay]:
+def replay(runs: Sequence[Run], recordings: Sequence[Recording], fitted: Fitted | None = None) -> Iterator[Replay]:
     """Replay the chosen stretches of recordings with every predictor of some runs, the nets last; see `load`, `chosen`.
 
     Args:
         runs: whose predictors are replayed; without any it is ideal PD.
         recordings: of different names.
-        more: predictors beside those of the runs; they come before the nets.
+        fitted: what `identify fit` found: a predictor of its own, before the nets, and the body of those of tau_est.
     """
     courses = [course(recording, chosen(runs, recording)[0]) for recording in recordings]
-    own = predictors(runs)
-    plain = len(own) - len(runs)
+    own = predictors(runs, fitted)
+    plain, more = len(own) - len(runs), [parametric(fitted)] if fitted else []
     for predictor in (*own[:plain], *more, *own[plain:]):
         yield from replayed(predictor, courses)
 
@@ -257,8 +257,11 @@ def _unlabelled(label: Label, recording: Recording) -> bool:
     return _walked(recording) if label == "tau_joint" else bool({"dq", "tau_est"} & set(recording.missing))
 
 
-def beside(run: Run, predictor: str) -> Mapping[str, Array]:
-    """Armature, viscous and dry friction of the body that a predictor moves, shape (12,) each."""
+def beside(run: Run, predictor: str, fitted: Fitted | None = None) -> Mapping[str, Array]:
+    """Armature, viscous and dry friction of the body that a predictor moves, shape (12,) each.
+
+    Those of others beside what predicts tau_est, or of a net that does those that were fitted, if they are given.
+    """
     if run.facts.label == "tau_joint" and predictor not in ("ideal_pd", "delayed_pd", "limited_pd"):
         return {"armature": ROTOR, "viscous": np.zeros(N_JOINTS), "dry": np.zeros(N_JOINTS)}
-    return OTHERS
+    return parameters.body(fitted.parameters) if fitted and predictor == run.kind else OTHERS

@@ -37,7 +37,8 @@ def motion(
     labels = [run.facts.label for run in runs]
     words = f"{chosen(runs, recording)[1]}\n{beside(*labels)}"
     if fitted:
-        words = f"{words}\nbeside parametric: the armature and friction that were fitted"
+        nets = " and nets of tau_est" if "tau_est" in labels else ""
+        words = f"{words}\nbeside parametric{nets}: the armature and friction that were fitted"
     if judgements:
         of = f"the {' or '.join(dict.fromkeys(labels))} of the run" if runs else "tau_joint"
         words = f"{words}\nNm: along the measured motion, against {of}"

@@ -140,6 +140,8 @@ class Facts:
     """Python and packages, as `name version`."""
     best_sha256: str | None = None
     """Of best.pt; None while the training is unfinished."""
+    kd_in_steps: bool = False
+    """Whether motors that it learned from make less of a commanded kd (`identify.gains`): it sees what is in force."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -53,6 +53,7 @@ def learn(
     out: Path,
     *,
     seed: int,
+    device: torch.device,
     report: Callable[[Pass], None],
 ) -> None:
     """Train the best.pt of a run folder on, from through.pt if there is one; the last pass's net is the best.
@@ -66,6 +67,7 @@ def learn(
         validation: of each, the rows that only judge.
         out: the run folder.
         seed: of every random number.
+        device: where the pieces and the net shall be.
         report: called after every pass.
 
     Raises:
@@ -75,6 +77,7 @@ def learn(
     if not isinstance(model, MLP):
         raise TypeError("only an MLP is trained through the replay")
     model.load_state_dict(torch.load(out / "best.pt", weights_only=True))
+    model.to(device)
     surrogate, length = Surrogate(config.features, model), round(how.piece / config.features.step)
     learned, watched = (
         [track for one, kept in zip(data, rows, strict=True) for track in tracks(config.features, one, kept)]
@@ -84,13 +87,13 @@ def learn(
     optimizer = torch.optim.Adam(weights)
     done: list[Pass] = []
     if (out / "through.pt").is_file():
-        done = _restore(out / "through.pt", model, optimizer)
+        done = _restore(out / "through.pt", model, optimizer, device)
     while len(done) < how.epochs:
         number = len(done) + 1
         # As in one-step training a resumed pass draws what an uninterrupted one would.
         offset = int(np.random.default_rng((seed, number)).integers(0, length // 2))
         optimizer.param_groups[0]["lr"] = how.learning_rate * _share((number - 1) / how.epochs)
-        served = pieces(learned, surrogate.past, length, offset)
+        served = pieces(learned, surrogate.past, length, offset, device)
         if served is None:
             fix = "shorten through.piece, or give longer recordings"
             raise UserError("no training rows are as long as a piece", where="the training", fix=fix)
@@ -100,7 +103,7 @@ def learn(
             raise UserError("the motion has diverged", where="the training", fix="lower through.learning_rate")
         _save(out, model, optimizer, done)
         report(done[-1])
-    write_tensors(out / "best.pt", {name: value.detach() for name, value in model.state_dict().items()})
+    write_tensors(out / "best.pt", {name: value.detach().cpu() for name, value in model.state_dict().items()})
 
 
 def _pass(
@@ -123,7 +126,8 @@ def _pass(
 @torch.no_grad()
 def _judge(surrogate: Surrogate, watched: Sequence[Track]) -> float:
     """Mean squared error over pieces of validation rows, where there are runs of them that long [rad²]."""
-    served = pieces(watched, surrogate.past, round(_WATCHED / surrogate.features.step), 0)
+    length, device = round(_WATCHED / surrogate.features.step), surrogate.identity.device
+    served = pieces(watched, surrogate.past, length, 0, device)
     if served is None:
         return float("nan")
     calls = range(surrogate.past, len(served.q) - 1)
@@ -147,9 +151,9 @@ def _save(out: Path, model: MLP, optimizer: torch.optim.Adam, done: Sequence[Pas
     write_bytes(out / "through.csv", text.getvalue().encode())
 
 
-def _restore(path: Path, model: MLP, optimizer: torch.optim.Adam) -> list[Pass]:
+def _restore(path: Path, model: MLP, optimizer: torch.optim.Adam, device: torch.device) -> list[Pass]:
     try:
-        content = torch.load(path, weights_only=True)
+        content = torch.load(path, map_location=device, weights_only=True)
         model.load_state_dict(content["model"])
         optimizer.load_state_dict(content["optimizer"])
         return [Pass(*row) for row in content["done"]]

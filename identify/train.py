@@ -67,6 +67,7 @@ def train(
             split=assignments,
             gains=_gains(data, training),
             baselines=baselines.fit(config.features, data, training),
+            kd_in_steps=any((one.kd != one.kd_commanded).any() for one in data),
             versions=(f"python {platform.python_version()}", f"torch {torch.__version__}", f"numpy {np.__version__}"),
         )
         _create(config, facts, out)
@@ -75,7 +76,7 @@ def train(
     if not (out / "through.pt").is_file():
         fit(config, learned, watched, out, seed=seed, device=target, report=report)
     if config.through:
-        through.learn(config, data, training, validation, out, seed=seed, report=report_pass)
+        through.learn(config, data, training, validation, out, seed=seed, device=target, report=report_pass)
     write_facts(out, dataclasses.replace(read_facts(out), best_sha256=sha256_of(out / "best.pt")))
     return load(out)
 

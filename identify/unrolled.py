@@ -112,7 +112,9 @@ class Pieces:
         return self.q.shape[1]
 
 
-def pieces(found: Sequence[Track], past: int, length: int, offset: int) -> Pieces | None:
+def pieces(
+    found: Sequence[Track], past: int, length: int, offset: int, device: torch.device | str = "cpu"
+) -> Pieces | None:
     """Cut all runs of kept calls into pieces of `length` calls with `past` before them; None where none is so long."""
     starts = [
         (index, start)
@@ -125,7 +127,7 @@ def pieces(found: Sequence[Track], past: int, length: int, offset: int) -> Piece
 
     def cut(name: str) -> Tensor:
         parts = [getattr(found[index], name)[start - past : start + length] for index, start in starts]
-        return torch.from_numpy(np.stack(parts, axis=1).astype(np.float32))
+        return torch.from_numpy(np.stack(parts, axis=1).astype(np.float32)).to(device)
 
     names = ("q", "dq", "q_target", "kp", "kd", "bias", "turned")
     return Pieces(**{name: cut(name) for name in names})
@@ -152,11 +154,11 @@ class Surrogate:
 
     def __init__(self, features: Features, model: MLP) -> None:
         """A net that is called every `step`, its lags whole multiples of it."""
-        self.features, self.model = features, model
-        self.lags = torch.tensor([round(lag / features.step) for lag in features.lags])
+        self.features, self.model, device = features, model, model.output_scale.device
+        self.lags = torch.tensor([round(lag / features.step) for lag in features.lags], device=device)
         self.past = int(self.lags[-1]) + 1
         self.substeps = int(np.ceil(features.step / PHYSICS - 1e-9))
-        self.identity = torch.from_numpy(features.identity)
+        self.identity = torch.from_numpy(features.identity).to(device)
 
     def start(self, one: Pieces) -> State:
         """The measured state after the past."""

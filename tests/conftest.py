@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from held_up import held_up, was_held_up
 
 from collect.link import free_domain
 
@@ -18,8 +19,13 @@ ROOT = Path(__file__).resolve().parent.parent
 JITTER = ("--accept-jitter", "0.015")
 """What a session accepts of its loop where lateness is not what is judged: a machine that is virtual, or busy with
 other tests, stands still for 8 ms now and then."""
-STOOD_STILL = ("STOP L1 ", "STOP L12 ", "did not beat", "P3 state rate", "P15 loop", "ms to sync")
-"""What a session says that such a machine refused or stopped, and nothing else about it: as in pyproject.toml."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What moves a robot is repeated where the machine held it up, if it does not say otherwise itself."""
+    for item in items:
+        if item.get_closest_marker("dds") and not item.get_closest_marker("flaky"):
+            item.add_marker(held_up())
 
 
 @pytest.fixture(scope="session")
@@ -87,7 +93,7 @@ def recorded(name: str, source: Path, out: Path, *place: object) -> subprocess.C
     """`collect run`, begun anew up to four times where a machine stood still; nothing is left of what it spoiled."""
     for _ in range(5):
         done = verb("collect", "run", source, *place, "--out", out, "--session", name, *JITTER)
-        if done.returncode == 0 or not any(words in done.stderr for words in STOOD_STILL):
+        if done.returncode == 0 or not was_held_up(done.stderr):
             break
         for path in out.glob(f"{name}.*"):
             path.unlink()

@@ -1,5 +1,6 @@
 """Deploy: what is exported behaves in Isaac Lab as it was trained, and anything else is refused."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from deploy.verify import verify
 from identify import runs
 from identify.features import Features
 from identify.models import build
+from identify.parameters import Fitted, Margins, Parameters, save
 from identify.runs import Baselines, Facts, Gains, Ranges, Source
 from identify.settings import LSTMShape, MLPShape, StatelessShape, TrainConfig
 
@@ -44,6 +46,19 @@ UNSERVED = {
         features=Features(0.005, (0.0, 0.005, 0.010)), stateless_lstm=StatelessShape(hidden=8)
     ),
 }
+
+
+OF_A_BODY = ("armature", "viscous", "dry")
+FITTED = Fitted(
+    Parameters(
+        **{field.name: (0.5,) * 12 for field in dataclasses.fields(Parameters) if field.name not in OF_A_BODY},
+        **{name: tuple(0.01 * (place + 1) + 0.001 * j for j in range(12)) for place, name in enumerate(OF_A_BODY)},
+    ),
+    Margins(**{field.name: (None,) * 12 for field in dataclasses.fields(Margins)}),
+    (),
+    (0.001,) * 12,
+    (),
+)
 
 
 def make_run(path: Path, kind: str) -> runs.Run:
@@ -172,6 +187,35 @@ class TestExport:
         x = torch.randn(50, 6)
         a, b = (fold.FoldedMLP(run.model, run.features, kp, 1.0, torch.zeros(0))(x) for kp in (25.0, 40.0))
         assert (a - b).abs().max() > 0.01
+
+    def test_calves_get_the_kd_that_their_motors_close(self, tmp_path):
+        """Of the .5 that a policy commands .459, where the robot that it learned from makes so much of it."""
+        plain = make_run(tmp_path / "run", "mlp")
+        real = dataclasses.replace(plain, facts=dataclasses.replace(plain.facts, kd_in_steps=True))
+        folder, manifest = exported(real, tmp_path, kd=(0.5,))
+        kept = {net.joints[0]: (net.kd_commanded, net.kd) for net in manifest.nets}
+        assert kept["FR_hip"] == kept["FR_thigh"] == (0.5, 0.5)
+        assert kept["FR_calf"] == (0.5, pytest.approx(0.4593, abs=1e-4))
+        assert verify(folder).passed
+        alike = export.export(plain, (25.0,), (0.5,), tmp_path / "alike")
+        assert [(net.kd_commanded, net.kd) for net in alike.nets] == [(0.5, 0.5)]
+
+    def test_what_was_fitted_goes_beside_the_net(self, tmp_path):
+        """Armature and friction of turning joints, each joint's own, with the hash of where they are from."""
+        run, file = make_run(tmp_path / "run", "mlp"), tmp_path / "parameters.yaml"
+        save(FITTED, file)
+        manifest = export.export(run, (25.0,), (1.0,), tmp_path / "bundle", parameters=file)
+        held = {name: group for group in manifest.groups for name in group.joints}
+        for name in NAMES:
+            group, at = held[name], held[name].joints.index(name)
+            values = (group.armature[at], group.viscous_friction[at], group.dry_friction[at])
+            assert values == tuple(getattr(FITTED.parameters, what)[NAMES.index(name)] for what in OF_A_BODY)
+        assert manifest.parameters_sha256 == runs.sha256_of(file)
+        assert "as `identify fit` found them" in (tmp_path / "bundle" / bundle.SNIPPET).read_text()
+        assert exported(run, tmp_path / "other")[1].parameters_sha256 == ""
+        joint = dataclasses.replace(run, facts=dataclasses.replace(run.facts, label="tau_joint"))
+        with pytest.raises(UserError, match="holds the friction itself"):
+            export.export(joint, (25.0,), (1.0,), tmp_path / "joint", parameters=file)
 
     def test_the_snippet_is_python_and_names_every_joint(self, run, tmp_path):
         """It compiles, and each joint is in exactly one group."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from conftest import verb
 from synthetic import recording
 
+from collect import plan
 from collect.recording import write
 
 pytestmark = pytest.mark.slow
@@ -27,6 +30,8 @@ def folder(tmp_path_factory):
     (made / "large.yaml").write_text(CONFIG.replace("[0.1]", "[1.5]").replace("f1: [5]", "f1: [1.5]"))
     (made / "good.yaml").write_text(CONFIG)
     assert verb("collect", "plan", made / "good.yaml", "--out", made / "good.plan").returncode == 0
+    good = plan.load(made / "good.plan")
+    plan.save(dataclasses.replace(good, q=good.q + 1.5), made / "bold.plan")  # as one of other limits would be
     raw = bytearray((made / "good.plan").read_bytes())
     raw[-100] ^= 1
     (made / "changed.plan").write_bytes(raw)
@@ -48,7 +53,8 @@ CASES = {
     "too large a motion": (("collect", "plan", "{}/large.yaml", "--out", "{}/x"), " rad, allowed "),
     "a plan changed by a bit": (("collect", "run", "{}/changed.plan", "--interface", "lo"), "SHA-256 does not match"),
     "no such plan": (("collect", "run", "{}/absent.plan", "--interface", "lo"), "cannot read the plan"),
-    "no such interface": (("collect", "run", "{}/good.plan", "--interface", "enp9s0"), "present: lo"),
+    "no such interface": (("collect", "run", "{}/good.plan", "--interface", "enp9s0"), "error: P1 "),
+    "a plan beyond the limits": (("collect", "run", "{}/bold.plan", "--interface", "lo"), "predicted position "),
     "no such domain": (
         ("collect", "run", "{}/good.plan", "--interface", "lo", "--domain", "4294967296"),
         "there is no DDS domain",

@@ -312,6 +312,16 @@ class TestVerb:
         for words in ("RR_calf", "mlp (b), 5 s of commands:"):
             assert words in done.stdout
 
+    def test_nets_of_tau_est_move_the_body_that_was_fitted(self, tmp_path: Path) -> None:
+        """The baselines, and nets that hold the friction themselves, keep their own."""
+        loaded = run(tmp_path / "run", PLAIN, delay=DELAY)
+        bodies = {one.name: one.beside for one in replaying.predictors([loaded], TRUE)}
+        assert tuple(bodies["mlp"]["armature"]) == TRUE.parameters.armature
+        assert tuple(bodies["mlp"]["dry"]) == TRUE.parameters.dry
+        assert bodies["delayed_pd"]["armature"] is ARMATURE
+        joint = dataclasses.replace(loaded, facts=dataclasses.replace(loaded.facts, label="tau_joint"))
+        assert not replaying.predictors([joint], TRUE)[-1].beside["dry"].any()
+
     def test_what_was_fitted_needs_no_run(self, tmp_path: Path) -> None:
         """It stands beside ideal PD, which needs none either, both with their torque."""
         write(moved(delayed(DELAY), "chirp", 1.0), tmp_path / "data" / "chirp.h5")

@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 import pytest
 from conftest import JITTER, ROOT, children, planned, verb
+from held_up import held_up
 
 from collect import plan as plan_file
 from collect import recording, sealing
@@ -21,9 +22,7 @@ from collect.link import LOWCMD, Inbox, Link
 from collect.messages import LowCmd
 from collect.safety import IN_MOTION
 
-# A machine that stands still for some ms can stop a session before its test begins, or spoil the pairing of rows.
-HELD_UP = ["STOP L1 ", "P3 state rate", "P15 loop", "STOP L12 ", "did not beat", "not seen in", "paired"]
-pytestmark = [pytest.mark.dds, pytest.mark.flaky(reruns=4, reruns_delay=3, only_rerun=HELD_UP)]
+pytestmark = [pytest.mark.dds, held_up(also=("not seen in", "paired"))]
 
 CONFIG = """
 name: short

@@ -139,6 +139,27 @@ class TestLearning:
         assert first == again != other
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+class TestCuda:
+    """The same code with the data on the device; what it writes is read anywhere."""
+
+    @CONFIGS
+    def test_it_learns_what_the_cpu_learns(self, config: TrainConfig, data: list[Series], tmp_path: Path) -> None:
+        """Validation errors within 5 %, for sums are in another order; inputs and order are the same."""
+        errors: dict[str, list[float]] = {"cpu": [], "cuda": []}
+        for device, found in errors.items():
+            run = train(
+                config, data, tmp_path / device, device=device, report=lambda e, f=found: f.append(e.validation)
+            )
+            assert all(value.device.type == "cpu" for value in run.model.state_dict().values())
+        assert errors["cuda"] == pytest.approx(errors["cpu"], rel=0.05)
+
+    def test_a_resumed_training_goes_on_there(self, data: list[Series], tmp_path: Path) -> None:
+        with pytest.raises(StopHereError):
+            train(AVERAGED, data, tmp_path / "run", device="cuda", report=interrupt_after(2))
+        assert len(train(AVERAGED, data, tmp_path / "run", device="cuda", resume=True).facts.best_sha256 or "") == 64
+
+
 class TestStopping:
     def test_it_stops_when_patience_runs_out(self, data: list[Series], tmp_path: Path) -> None:
         """With a step size that cannot improve, after the first epoch and `patience` more."""

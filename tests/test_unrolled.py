@@ -139,6 +139,14 @@ class TestTraining:
         assert float(rows[-1].split(",")[1]) < 0.8 * float(rows[1].split(",")[1])
         assert not (trained["plain"].path / "through.csv").exists()
 
+    @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+    def test_on_a_cuda_device_it_learns_the_same(self, trained: dict[str, Run], tmp_path: Path) -> None:
+        """Pieces and body are there too; the error of the last pass is within 10 %."""
+        data = [series(moved(delayed(0.006), "known", 6.0), where="here", label="tau_joint")]
+        there = train(CONFIG, data, tmp_path / "there", device="cuda")
+        here, last = ((run.path / "through.csv").read_text().split(",")[-2] for run in (trained["through"], there))
+        assert float(last) == pytest.approx(float(here), rel=0.1)
+
     def test_a_resumed_training_is_that_of_one_go(self, trained: dict[str, Run], tmp_path: Path) -> None:
         """Bit by bit, also when it was cut short between two passes."""
         data = [series(moved(delayed(0.006), "known", 6.0), where="here", label="tau_joint")]

@@ -243,5 +243,13 @@ def test_every_check_has_a_mutant():
     assert Counter(check.code for check in ALL if check.stage != "motion") <= Counter(
         promise for promise, *_ in mutants
     )
-    for _, file, text, _, _ in mutants:
+
+
+@pytest.mark.parametrize("table", ["loop", "preflight", "recording"])
+def test_every_mutant_applies(table, monkeypatch):
+    """Its text stands in its file, once: a table that rots is found before the hours of all mutants."""
+    monkeypatch.syspath_prepend(ROOT / "tests" / "faults")
+    for _, file, text, replacement, test in run_path(str(ROOT / "tests" / "faults" / f"mutants_{table}.py"))["MUTANTS"]:
         assert (ROOT / file).read_text().count(text) == 1, text
+        assert text != replacement
+        assert (ROOT / test.strip("'").split("::")[0].split(" ")[0]).is_file(), test

@@ -24,7 +24,8 @@ def replay(
     Args:
         paths: Folders that `train` wrote, one or several, then recordings or folders of them; of a recording that a run
             was trained on only the test segments are replayed, if it has any. With --parameters no run is needed.
-        parameters: Also replay what `fit` found: its parameters.yaml.
+        parameters: Also replay what `fit` found, its parameters.yaml; nets of tau_est then move its armature and
+            friction too.
         per_joint: Print every joint as well.
         figure: Draw error over time, and gain and phase over frequency, of the first recording to this PNG.
         endure: Also go through the first recording's commands forth and back for so long with each net, or without one
@@ -42,11 +43,11 @@ def replay(
     folders, recordings = _parted(paths, fitted=parameters is not None)
     loaded, data = [runs.load(path) for path in folders], replaying.load(recordings)
     fitted = fitting.load(parameters) if parameters is not None else None
-    more = [replaying.parametric(fitted)] if fitted else []
+    predictors = replaying.predictors(loaded, fitted)
     done: list[replaying.Replay] = []
     with progress() as bar:
-        task = bar.add_task("replay", total=(len(replaying.predictors(loaded)) + len(more)) * len(data), note="")
-        for one in replaying.replay(loaded, data, more):
+        task = bar.add_task("replay", total=(len(predictors) + (fitted is not None)) * len(data), note="")
+        for one in replaying.replay(loaded, data, fitted):
             done.append(one)
             bar.update(task, advance=1, note=f"{one.recording}: {one.predictor}")
     for recording in data:
@@ -58,7 +59,8 @@ def replay(
         if per_joint:
             Console().print(replay_table.by_joint(mine))
     if endure is not None:
-        for predictor in replaying.predictors(loaded)[-len(loaded) :] if loaded else more:
+        lasting = predictors[-len(loaded) :] if loaded else [replaying.parametric(fitted)] if fitted else []
+        for predictor in lasting:
             with Console(stderr=True).status(f"{endure:.0f} s of {predictor.name}"):
                 lasted = enduring.endure(loaded, data[0], predictor, endure)
             print(lasted.in_words)

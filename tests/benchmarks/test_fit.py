@@ -27,7 +27,8 @@ from identify.shooting import FIELDS
 # A busy machine may spoil one measurement; it does not spoil three.
 pytestmark = [pytest.mark.timed, pytest.mark.long, pytest.mark.flaky(reruns=2, only_rerun=["(?i)assert"])]
 
-SECONDS = 12.0
+SECONDS = 50.0
+"""Of each of the two recordings: together the 100 s that twelve joints are to be fitted on within two minutes."""
 
 
 def processor() -> float:
@@ -46,7 +47,7 @@ def test_a_fit_takes_less_than_the_slopes_of_one_step_by_finite_differences() ->
     fitted = fit(recordings)
     wall, spent = time.perf_counter() - wall, processor() - began
     began = processor()
-    assert all(replay.replay([], recordings, [replay.parametric(fitted)]))
+    assert all(replay.replay([], recordings, fitted))
     slopes = (processor() - began) * N_JOINTS * len(FIELDS)
     measured = f"{wall:.1f} s, {spent:.1f} s of processor; slopes {slopes:.0f} s"
     print(f"\nfit of twelve joints on {2 * SECONDS:.0f} s: {measured}")

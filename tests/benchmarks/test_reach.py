@@ -20,7 +20,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from conftest import JITTER, ROOT, STOOD_STILL, verb
+from conftest import JITTER, ROOT, verb
+from held_up import was_held_up
 
 from collect.joints import KINDS
 from collect.link import free_domain
@@ -76,7 +77,7 @@ def recorded(name: str, out: Path) -> Session:
         if done.returncode == 0:
             file = out / "sessions" / f"{session}.h5"
             return Session(file, reception(read(file), truth))
-        assert any(words in done.stderr + done.stdout for words in STOOD_STILL), done.stderr
+        assert was_held_up(done.stderr + done.stdout), done.stderr
     pytest.fail(f"{name}: held up {TRIES} times")
 
 

@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 from conftest import JITTER, ROOT, children, planned
 from go2 import Go2
+from held_up import was_held_up
 from oracle import Oracle
-from promises import FULL, REFUSED, record, times
+from promises import FULL, record, times
 from standstill import Standstill
 
 from collect import salvage
@@ -170,7 +171,7 @@ def disturbed(plan, domain, go2, tmp_path) -> Iterator[Callable[..., Disturbed]]
             if not moving or made.oracle.until_stiff(session):
                 break
             made.wait()
-            if not any(word in made.errors for word in REFUSED):
+            if not was_held_up(made.errors):
                 break
         assert not moving or made.errors == "", f"never moved: {made.errors}"
         if moving:

@@ -21,6 +21,7 @@ def _inside(code: str) -> list[str]:
     ]
 
 
+_REFUSED = "tests/test_refusals.py::test_a_mistake_is_one_clear_refusal"
 _SESSION = "tests/test_session.py::test_the_recording_is_what_the_robot_did"
 
 MUTANTS = (
@@ -78,6 +79,77 @@ MUTANTS = (
         "            sent = True\n            beat()\n",
         "            sent = True\n        beat()\n",
         f"{_CHECKS}::test_the_guard_takes_over_where_control_can_send_nothing",
+    ),
+    (
+        "L5",
+        "collect/control.py",
+        'self._flags |= DROPPED | (BAD_CRC if why == "crc" else 0)',
+        "self._flags |= DROPPED",
+        f"{_CHECKS}::test_what_is_no_reason_to_stop",
+    ),
+    ("L5", "collect/control.py", "self.progress.corrupt += 1", "pass", f"{_CHECKS}::test_what_is_no_reason_to_stop"),
+    (
+        "L1",
+        "collect/control.py",
+        "self.progress.stale += now - self._received > STALE",
+        "pass",
+        f"{_CHECKS}::test_what_is_no_reason_to_stop",
+    ),
+    (
+        "L2",
+        "collect/control.py",
+        "self._flags |= GAP if pace.gap else 0",
+        "pass",
+        f"{_CHECKS}::test_what_is_no_reason_to_stop",
+    ),
+    (
+        "L12",
+        "collect/control.py",
+        "self._flags | (LATE if late > LATE_ROW else 0)",
+        "self._flags",
+        f"{_CHECKS}::test_a_loop_that_slept",
+    ),
+    (
+        "L12",
+        "collect/control.py",
+        "        gc.disable()\n",
+        "",
+        f"{_CHECKS}::test_what_piles_up_is_not_collected_while_it_moves",
+    ),
+    (
+        "S2",
+        "collect/control.py",
+        " or self._latched:\n",
+        ":\n",
+        f"{_DEATHS}::test_s2_after_damping_control_cannot_command",
+    ),
+    (
+        "P14",
+        "collect/motion.py",
+        "        hear_guard_damp(link, others, page, str(options.place))\n",
+        "",
+        f"{_DEATHS}::test_a_session_whose_guard_is_mute_never_moves",
+    ),
+    (
+        "P6",
+        "collect/session.py",
+        "    with claim(options.place):\n",
+        "    if True:\n",
+        f"{_DEATHS}::test_a_second_session_is_refused_and_the_first_goes_on",
+    ),
+    (
+        "P11",
+        "collect/session.py",
+        "    check(plan)\n",
+        "",
+        f"{shlex.quote(_REFUSED + '[a plan beyond the limits]')}",
+    ),
+    (
+        "P1",
+        "collect/session.py",
+        "check_computer(options.place.interface, target, len(plan) + SPARE, simulator=simulator)",
+        "()",
+        f"{shlex.quote(_REFUSED + '[no such interface]')}",
     ),
     (
         "S2",

@@ -5,30 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-import pytest
-
 FULL = os.environ.get("FAULTS") == "full"
 """All counts of the promises instead of a few."""
 VARIANTS = os.environ.get("FAULTS") in ("full", "variants")
 """All faults of each check instead of one; mutants see them all."""
-REFUSED = ("P3 state rate", "P15 loop")
-"""What a session says that never began because the machine does not keep time."""
 
 
 def times(few: int, full: int) -> int:
     """How often to inject a fault in this run."""
     return full if FULL else few
-
-
-def held_up(*but: str) -> pytest.MarkDecorator:
-    """Repeat a test that a machine at a standstill spoiled: its session never began, or was stopped for that.
-
-    Args:
-        but: codes of the stops that the test itself is for: their absence and their lateness are failures.
-    """
-    words = {"L1": "STOP L1 ", "L12": "STOP L12 ", "S6": "did not beat", "": "never moved"}
-    stopped = [word for code, word in words.items() if code not in but]
-    return pytest.mark.flaky(reruns=4, reruns_delay=3, only_rerun=[*stopped, *REFUSED])
 
 
 def record(

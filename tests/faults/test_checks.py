@@ -10,12 +10,13 @@ import time
 import numpy as np
 import pytest
 from disturbed import disturbed, domain, go2, plan, promise, standstill
+from held_up import held_up
 from oracle import is_stiff
-from promises import VARIANTS, held_up, record
+from promises import VARIANTS, record
 from variants import AT_THE_ROBOT, INSIDE
 
 from collect import damping, recording
-from collect.channels import GAP
+from collect.channels import BAD_CRC, DROPPED, GAP, LATE
 from collect.link import LOWCMD, Link
 from collect.messages import LowCmd
 from collect.safety import IN_MOTION
@@ -266,11 +267,19 @@ def test_what_is_no_reason_to_stop(disturbed, record_property, tmp_path):
     assert session.wait() == 0, session.errors
     sealed = recording.read(session.recording)
     assert sealed.attributes["state"] == "complete"
-    assert (sealed.flags & GAP).any()
+    statistics = json.loads(sealed.attributes["statistics"])
+    dropped, bad, gaps = ((sealed.flags & flag) > 0 for flag in (DROPPED, BAD_CRC, GAP))
+    assert statistics["corrupt"] >= dropped.sum() > bad.sum() > 0  # the one that was no number had a CRC
+    assert not (bad & ~dropped).any()
+    assert gaps.any()
+    skipped = np.flatnonzero(np.diff(sealed.tick.astype(np.int64)) % 2**32 > 2) + 1
+    assert gaps[skipped].all()
+    assert gaps.sum() == len(skipped)
+    assert statistics["stale"] >= 1  # 12 ms without a state
     assert abs(sealed.dq).max() < 60.0
     assert sealed.tick[0] > 2**31 > sealed.tick[-1]
     assert (np.diff(sealed.time) > 0.0).all()
-    noted = json.loads(sealed.attributes["statistics"])["clock_step"]
+    noted = statistics["clock_step"]
     assert noted == pytest.approx(3600.0, abs=1.0)
     measured(f"no stop, clock_step {noted:+.1f} s")
 
@@ -294,6 +303,7 @@ def test_a_loop_that_slept(naps, accepted, disturbed, promise):
         assert np.count_nonzero((frames["heard"] > event) & (frames["heard"] < event + 0.05)) <= 28
     assert session.wait() == 3, session.errors
     assert "STOP L12 control loop slept" in session.errors
+    assert (recording.read(session.recording).flags & LATE).any()  # of the nap that was borne
     kept(session.oracle.damping_delay(awake), awake)
     assert session.oracle.stiff_after_damping(event) == 0
 
@@ -349,6 +359,26 @@ def wrapped(self, tick, now):
     return advance(self, tick, now)
 m.Pace.advance = wrapped
 """
+
+
+HOARDED = """
+import collect.pace as m
+kept = [[] for _ in range(500_000)]
+advance = m.Pace.advance
+def wrapped(self, tick, now):
+    kept.extend([] for _ in range(1500))
+    return advance(self, tick, now)
+m.Pace.advance = wrapped
+"""
+
+
+def test_what_piles_up_is_not_collected_while_it_moves(disturbed, record_property):
+    """L12: no collection of garbage runs in the loop, however much there is."""
+    measured = record(record_property, "L12", "no stop", "750 000 objects a second that stay")
+    session = disturbed(patch=HOARDED, options=(), after=2.5)
+    session.session.send_signal(signal.SIGINT)
+    assert session.wait() == 4, session.errors
+    measured("no stop")
 
 
 @held_up("L12")

@@ -18,8 +18,9 @@ import numpy as np
 import pytest
 from conftest import JITTER, ROOT, children, verb
 from disturbed import KILLS, SLACK, disturbed, domain, go2, plan, promise, standstill
+from held_up import held_up
 from oracle import is_stiff
-from promises import FULL, held_up, record, times
+from promises import FULL, record, times
 
 from collect import damping, recording
 from collect.computer import alone
@@ -262,19 +263,88 @@ def test_s2_s4_a_signal_damps(number, disturbed, promise):
     kept(session.oracle.damping_delay(event), event)
 
 
-@pytest.mark.parametrize("moment", [random.Random(k).uniform(0.3, 12.0) for k in range(times(3, 50))])
+BEFORE, IN, AFTER = (0.3, 2.5), (3.0, 13.0), (14.0, 17.0)
+"""From the start of a session: the interpreter and preflight; motion; damping and sealing [s]."""
+
+
+@pytest.mark.parametrize("moment", [random.Random(k).uniform(*(BEFORE, IN, AFTER)[k % 3]) for k in range(times(3, 51))])
 def test_s2_ctrl_c_at_any_moment(moment, disturbed, record_property):
     """Before, in and after motion: the exit code is 4 or, if all was done, 0; whatever moved was damped last."""
     measured = record(record_property, "S2", "damping last, sealed", "SIGINT before, in or after motion")
     session = disturbed(moving=False)
     time.sleep(moment)
+    event = time.monotonic()
     session.session.send_signal(signal.SIGINT)
     assert session.wait() in (0, 4, -signal.SIGINT, 130), session.errors
     assert "Traceback" not in session.errors
     frames = session.oracle.frames()
-    assert len(frames) == 0 or session.oracle.ends_in_damping()
+    if is_stiff(frames).any():
+        assert session.oracle.ends_in_damping()
+        assert recording.read(session.recording).attributes["state"] in ("stopped", "complete")
+        assert not (is_stiff(frames) & (frames["heard"] > event + 0.05)).any()
     assert not session.journal.exists()
     measured("damping last, sealed")
+
+
+RESUMED = """
+import time, collect.control as m
+damp = m.Control.damp
+def wrapped(self):
+    still = damp(self)
+    for row in range(1000, 1250):
+        self._command(row)
+        time.sleep(0.002)
+    return still
+m.Control.damp = wrapped
+"""
+
+
+def test_s2_after_damping_control_cannot_command(disturbed, record_property):
+    """Latched: also where a mistake would have it go on with its program."""
+    measured = record(record_property, "S2", "nothing stiff", "half a second of its program commanded after damping")
+    session = disturbed(patch=RESUMED, after=0.8)
+    event = time.monotonic()
+    session.session.send_signal(signal.SIGINT)
+    assert session.wait() == 4, session.errors
+    assert session.oracle.stiff_after_damping(event) == 0
+    assert session.oracle.ends_in_damping()
+    measured("nothing stiff")
+
+
+MUTE = """
+import collect.guard as m
+watch = m.Guard.watch
+class Mute:
+    def write(self, message): pass
+def wrapped(self):
+    self._writer = Mute()
+    return watch(self)
+m.Guard.watch = wrapped
+"""
+
+
+def test_a_session_whose_guard_is_mute_never_moves(disturbed, record_property):
+    """P14, of a whole session: refused, and nothing stiff has reached the robot."""
+    measured = record(record_property, "P14", "nothing stiff", "a session whose guard can send nothing")
+    session = disturbed(patch=MUTE, moving=False)
+    assert session.wait() == 2, session.errors
+    assert "P14 " in session.errors
+    assert not is_stiff(session.oracle.frames()).any()
+    measured("nothing stiff")
+
+
+def test_a_second_session_is_refused_and_the_first_goes_on(plan, disturbed, record_property, tmp_path):
+    """P6, of whole sessions on one computer."""
+    measured = record(record_property, "P6", "refused", "a second session beside one that moves")
+    session = disturbed(after=0.3)
+    again = ("--interface", "lo", "--domain", session.domain, "--out", tmp_path / "again", *JITTER)
+    second = verb("collect", "run", plan, *again)
+    assert second.returncode == 2
+    assert "error: P6 " in second.stderr
+    assert session.session.poll() is None
+    session.session.send_signal(signal.SIGINT)
+    assert session.wait() == 4, session.errors
+    measured("refused")
 
 
 def test_s3_an_impatient_operator_cuts_the_wait_but_not_the_damping(disturbed, record_property):
