@@ -12,6 +12,7 @@ from collect.dialogue import Operator
 from collect.errors import UserError
 from collect.handshake import hear_guard, hear_guard_damp
 from collect.heartbeat import Heartbeat
+from collect.interrupts import heed
 from collect.link import Link
 from collect.motion import NOT_STILL, OPERATOR, STOPPED
 from collect.preflight import check_computer, claim, confirm_hanging, preflight
@@ -42,6 +43,7 @@ def run(options: Options) -> int:
             where=str(options.out),
             fix="measure it --again (the old file is kept beside it), or choose another --out",
         )
+    heed()
     for note in check_computer(options.place.interface, Path(f"{options.out}.h5"), 0, simulator=False):
         Operator().tell(note)
     told, tell = os.pipe()

@@ -26,6 +26,15 @@ def answered(handler: Callable[[int, Any], None]) -> Iterator[None]:
         _set(signal.SIG_IGN)
 
 
+def heed() -> None:
+    """Have each of them interrupt what runs from here on.
+
+    A shell that begins this in the background has Ctrl-C ignored, which is inherited (signal(7)): it would be lost as
+    long as nothing moves.
+    """
+    _set(signal.default_int_handler)
+
+
 def _set(handler: Any) -> None:
     for number in SIGNALS:
         signal.signal(number, handler)

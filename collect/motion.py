@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import json
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable
@@ -21,7 +20,7 @@ from collect.control import Control
 from collect.errors import UserError
 from collect.handshake import hear_guard, hear_guard_damp
 from collect.heartbeat import Heartbeat
-from collect.interrupts import SIGNALS, answered
+from collect.interrupts import answered, heed
 from collect.journal import SUFFIX, Journal
 from collect.limits import MAX_LATE, OVERRUN
 from collect.link import Link, Place
@@ -211,8 +210,7 @@ def run(work: Callable[[], int]) -> None:
     ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
     code = 1
     try:
-        for number in SIGNALS:
-            signal.signal(number, signal.default_int_handler)
+        heed()
         code = work()
     except UserError as error:
         say(f"error: {error}")

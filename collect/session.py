@@ -17,6 +17,7 @@ from collect.console import Console
 from collect.errors import UserError
 from collect.guard import Ending, Guard
 from collect.heartbeat import Heartbeat
+from collect.interrupts import heed
 from collect.journal import SUFFIX
 from collect.link import Link, Place
 from collect.live import say
@@ -44,6 +45,7 @@ def run(plan: Plan, options: Options) -> int:
     Raises:
         UserError: before anything moves, when there is a reason not to.
     """
+    heed()
     check(plan)
     name = options.session or f"{plan.name}-{datetime.now(timezone.utc):%Y%m%d-%H%M%S}"
     target = recording.session_path(options.out, name)

@@ -20,8 +20,10 @@ from oracle import Oracle
 from promises import FULL, record, times
 from standstill import Standstill
 
-from collect import salvage
+from collect import recording, salvage
+from collect.computer import alone
 from collect.errors import UserError
+from collect.journal import MEMORY
 from collect.link import free_domain
 from collect.virtual import wire
 
@@ -147,6 +149,8 @@ def _has_room(go2: Go2) -> bool:
 def disturbed(plan, domain, go2, tmp_path) -> Iterator[Callable[..., Disturbed]]:
     """Starts a session; returns once the first stiff command was received, `after` seconds later.
 
+    At the end of the test nothing of it is left: no process, no claim, no memory of what was sealed (S10).
+
     Code given as `patch` runs in the session's process before anything else: faults inside of it.
     """
     running: list[Disturbed] = []
@@ -188,6 +192,11 @@ def disturbed(plan, domain, go2, tmp_path) -> Iterator[Callable[..., Disturbed]]
     for left in tmp_path.glob("*.journal"):  # what it has in memory would stay there
         with contextlib.suppress(UserError):
             salvage.read(left).ring.unlink(missing_ok=True)
+    for sealed in tmp_path.glob("*.h5"):
+        if journal := recording.read(sealed).attributes.get("journal"):
+            assert not list(MEMORY.glob(f"{journal}*")), "what was sealed is still in memory"
+    with alone("lo", domain) as rival:
+        assert rival is None, "a session that has ended still claims the robot"
 
 
 def _end(pid: int) -> None:

@@ -118,6 +118,13 @@ MUTANTS = (
     ),
     (
         "S2",
+        "collect/session.py",
+        "    heed()\n",
+        "",
+        f"{_DEATHS}::test_s2_ctrl_c_counts_where_a_shell_has_it_ignored",
+    ),
+    (
+        "S2",
         "collect/control.py",
         " or self._latched:\n",
         ":\n",
@@ -192,6 +199,13 @@ MUTANTS = (
         "    ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)",
         "    pass",
         f"{_DEATHS} -k test_s5_control_crashes",
+    ),
+    (
+        "S6",
+        "collect/guard.py",
+        "                    return self._hung(page.age)\n",
+        "                    continue\n",
+        f"{_DEATHS}::test_s6_control_is_stuck",
     ),
     (
         "S6",

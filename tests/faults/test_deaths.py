@@ -143,6 +143,32 @@ def test_s6_control_hangs(silence, moment, disturbed, promise):
     kept(session.oracle.damping_delay(event), event)
 
 
+STUCK = """
+import time, collect.pace as m
+advance, count = m.Pace.advance, [0]
+def stuck(self, tick, now):
+    count[0] += 1
+    if count[0] == 900:
+        open({noted!r}, "w").write(repr(time.monotonic()))
+        time.sleep(5.0)
+    return advance(self, tick, now)
+m.Pace.advance = stuck
+"""
+
+
+@held_up("S6")
+def test_s6_control_is_stuck(disturbed, promise, tmp_path):
+    """Its threads go on, DDS's among them, as in a deadlock; only its loop does not."""
+    kept, noted = promise("S6", "control's loop waits for ever", 0.025), tmp_path / "event"
+    session = disturbed(patch=STUCK.format(noted=str(noted)), after=0.0)
+    assert session.wait() == 6, session.errors
+    assert "GUARD: control process did not beat for" in session.errors
+    event = float(noted.read_text())
+    assert session.oracle.stiff_after_damping(event) == 0
+    assert session.oracle.ends_in_damping()
+    kept(session.oracle.damping_delay(event), event)
+
+
 def test_s7_the_guard_is_killed(disturbed, promise):
     """Control damps by itself; the journal is complete and is sealed by hand, for the guard would have sealed it.
 
@@ -284,6 +310,33 @@ def test_s2_ctrl_c_at_any_moment(moment, disturbed, record_property):
         assert not (is_stiff(frames) & (frames["heard"] > event + 0.05)).any()
     assert not session.journal.exists()
     measured("damping last, sealed")
+
+
+IGNORED = """
+import signal, time
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+import collect.session as m
+confirm = m.confirm_hanging
+def slow(place):
+    open({noted!r}, "w").close()
+    time.sleep(3.0)
+    return confirm(place)
+m.confirm_hanging = slow
+"""
+
+
+def test_s2_ctrl_c_counts_where_a_shell_has_it_ignored(disturbed, record_property, tmp_path):
+    """As one does that begins a session in the background: also before the guard is there nothing moves any more."""
+    measured = record(record_property, "S2", "nothing is sent", "SIGINT before the guard, ignored by a shell")
+    noted = tmp_path / "noted"
+    session = disturbed(patch=IGNORED.format(noted=str(noted)), moving=False)
+    while not noted.exists():
+        assert session.session.poll() is None, session.wait()
+        time.sleep(0.01)
+    session.session.send_signal(signal.SIGINT)
+    assert session.wait() == 130, session.errors
+    assert len(session.oracle.frames()) == 0
+    measured("nothing is sent")
 
 
 RESUMED = """

@@ -13,8 +13,11 @@ AT_THE_ROBOT = [
     ("L4", ["set RR_calf.tau_est inf 0.5"], 0.010),
     ("L5", ["corrupt 0.5 1"], 0.030),
     ("L6", ["set RR_calf.q -2.65 0.5", "set RR_calf.dq -9.1 0.5"], 0.008),
+    ("L6", ["set RR_calf.q -2.82 0.5", "set RR_calf.dq -0.1 0.5"], 0.008),  # slowly
     ("L7", ["set RL_thigh.dq 23.1 0.5"], 0.008),
+    ("L7", ["set RL_calf.dq -14.3 0.5"], 0.008),
     ("L8", ["set FR_thigh.tau_est 23 0.5"], 0.205),
+    ("L8", ["set FR_hip.q -0.45 0.5", "set FL_hip.q 0.45 0.5"], 0.105),  # as two joints that are swapped
     ("L9", ["set RL_hip.temperature 85 0.5"], 0.010),
     ("L9", ["set RL_hip.temperature 255 0.5"], 0.010),
     ("L9", ["set RL_hip.temperature 0 0.5"], 0.010),
