@@ -108,6 +108,21 @@ def check_interface(interface: str) -> None:
         )
 
 
+def check_place(interface: str, domain: int) -> None:
+    """Refuse where no participant can be.
+
+    Raises:
+        UserError: when there is no such domain or interface.
+    """
+    if not 0 <= domain <= MAX_DOMAIN:
+        raise UserError(
+            f"there is no DDS domain {domain}",
+            where=f"--interface {interface} --domain {domain}",
+            fix=f"use one from 0 to {MAX_DOMAIN}",
+        )
+    check_interface(interface)
+
+
 @dataclass(frozen=True)
 class Writer:
     """Somebody who may write a topic: its participant and own key, as DDS announces them."""
@@ -120,13 +135,7 @@ class Link:
     """One DDS participant on one interface. Nothing here starts a thread or writes a trace file."""
 
     def __init__(self, interface: str, domain: int) -> None:
-        if not 0 <= domain <= MAX_DOMAIN:
-            raise UserError(
-                f"there is no DDS domain {domain}",
-                where=f"--interface {interface} --domain {domain}",
-                fix=f"use one from 0 to {MAX_DOMAIN}",
-            )
-        check_interface(interface)
+        check_place(interface, domain)
         general = _LOOPBACK_XML if interface == LOOPBACK else _NETWORK_XML.format(name=interface)
         config = f'<CycloneDDS><Domain Id="any">{general}</Domain></CycloneDDS>'
         try:

@@ -19,7 +19,7 @@ from collect.guard import Ending, Guard
 from collect.heartbeat import Heartbeat
 from collect.interrupts import heed
 from collect.journal import SUFFIX
-from collect.link import Link, Place
+from collect.link import Link, Place, check_place
 from collect.live import say
 from collect.motion import NOT_STILL, SIMULATOR, SPARE, Options
 from collect.plan import Plan, check
@@ -64,6 +64,7 @@ def run(plan: Plan, options: Options) -> int:
 
 def guarded(place: Place, work: Callable[[Heartbeat], int], console: Console | None = None) -> Ending:
     """Do work that moves the robot in a child process and guard it from this one, which has not used DDS before."""
+    check_place(place.interface, place.domain)  # once, before there are two processes to say it
     page = Heartbeat()
     sys.stdout.flush()
     sys.stderr.flush()

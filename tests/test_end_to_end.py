@@ -42,7 +42,7 @@ segments:
   - {name: x, kind: chirp, duration: 5, amplitude: [0.18], f0: 0.2, f1: [6], kp: [25], kd: [0.5]}
   - {name: x_repeat, kind: chirp, duration: 5, amplitude: [0.18], f0: 0.2, f1: [6], kp: [25], kd: [0.5]}
 """
-# The shipped nets, hurried: larger steps and fewer of them.
+# The shipped nets, hurried: larger steps, fewer of them, and their average.
 HURRY = {
     "mlp": {
         "learning_rate: 8e-4": "learning_rate: 3e-3\n  final_rate: 0.05\n  averaging: 0.98\n  epochs: 8",
