@@ -192,9 +192,9 @@ def disturbed(plan, domain, go2, tmp_path) -> Iterator[Callable[..., Disturbed]]
     for left in tmp_path.glob("*.journal"):  # what it has in memory would stay there
         with contextlib.suppress(UserError):
             salvage.read(left).ring.unlink(missing_ok=True)
-    for sealed in tmp_path.glob("*.h5"):
-        if journal := recording.read(sealed).attributes.get("journal"):
-            assert not list(MEMORY.glob(f"{journal}*")), "what was sealed is still in memory"
+    for sealed in {one.recording for one in running if one.recording.exists()}:
+        journal = recording.read(sealed).attributes["journal"]
+        assert not list(MEMORY.glob(f"{journal}*")), "what was sealed is still in memory"
     with alone("lo", domain) as rival:
         assert rival is None, "a session that has ended still claims the robot"
 
