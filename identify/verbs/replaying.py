@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from collect.errors import UserError
 from identify.verbs.terminal import JsonFile, Runs, progress, write_json
+
+if TYPE_CHECKING:
+    from identify.replay import Replay
 
 
 def replay(
@@ -65,17 +69,25 @@ def replay(
                 lasted = enduring.endure(loaded, data[0], predictor, endure)
             print(lasted.in_words)
     if figure is not None:
-        from identify import figures
-
-        first = [one for one in done if one.recording == data[0].session]
-        try:
-            figure.parent.mkdir(parents=True, exist_ok=True)
-            figure.write_bytes(figures.png(figures.motion(first, title=data[0].session)))
-        except OSError as error:
-            raise UserError(f"cannot write: {error.strerror}", where=str(figure), fix="check --figure") from error
+        _draw([one for one in done if one.recording == data[0].session], figure)
     if json_file is not None:
         write_json(json_file, {"replay_rmse_mrad": motion_error.table(done), **motion_error.details(done)})
     return 0
+
+
+def _draw(replays: Sequence[Replay], path: Path) -> None:
+    """The figure of one recording's replays.
+
+    Raises:
+        UserError: when it cannot be written.
+    """
+    from identify import figures
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(figures.png(figures.motion(replays, title=replays[0].recording)))
+    except OSError as error:
+        raise UserError(f"cannot write: {error.strerror}", where=str(path), fix="check --figure") from error
 
 
 def _parted(paths: Sequence[Path], *, fitted: bool) -> tuple[list[Path], list[Path]]:

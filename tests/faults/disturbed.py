@@ -85,6 +85,15 @@ class Disturbed:
             assert not left_running(*self._processes), self.errors
         return self.session.returncode
 
+    def taken_over(self, noted: Path, why: str) -> tuple[float, float]:
+        """What holds once the guard has damped; from an event that the session noted to damping, and the event [s]."""
+        assert self.wait() == 6, self.errors
+        assert why in self.errors
+        event = float(noted.read_text())
+        assert self.oracle.stiff_after_damping(event) == 0
+        assert self.oracle.ends_in_damping()
+        return self.oracle.damping_delay(event), event
+
     @property
     def recording(self) -> Path:
         return self.folder / "s.h5"

@@ -169,12 +169,7 @@ def test_the_guard_takes_over_where_control_can_send_nothing(disturbed, promise,
     """L15: who only tries to damp does not beat."""
     kept, noted = promise("L15", "DDS takes nothing any more", 0.030), tmp_path / "event"
     session = disturbed(patch=HELPERS.replace("{event}", str(noted)) + DEAD)
-    assert session.wait() == 6, session.errors
-    assert "GUARD: " in session.errors
-    event = float(noted.read_text())
-    assert session.oracle.stiff_after_damping(event) == 0
-    assert session.oracle.ends_in_damping()
-    kept(session.oracle.damping_delay(event), event)
+    kept(*session.taken_over(noted, "GUARD: "))
 
 
 def test_a_joint_that_is_held_fast_stops_the_session(disturbed, promise):

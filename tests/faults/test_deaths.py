@@ -115,12 +115,7 @@ def crash(self, tick, now):
 m.Pace.advance = crash
 """
     session = disturbed(patch=patch, after=0.0)
-    assert session.wait() == 6, session.errors
-    assert crash in session.errors
-    event = float(noted.read_text())
-    assert session.oracle.stiff_after_damping(event) == 0
-    assert session.oracle.ends_in_damping()
-    kept(session.oracle.damping_delay(event), event)
+    kept(*session.taken_over(noted, crash))
 
 
 @held_up("S6")
@@ -161,12 +156,7 @@ def test_s6_control_is_stuck(disturbed, promise, tmp_path):
     """Its threads go on, DDS's among them, as in a deadlock; only its loop does not."""
     kept, noted = promise("S6", "control's loop waits for ever", 0.025), tmp_path / "event"
     session = disturbed(patch=STUCK.format(noted=str(noted)), after=0.0)
-    assert session.wait() == 6, session.errors
-    assert "GUARD: control process did not beat for" in session.errors
-    event = float(noted.read_text())
-    assert session.oracle.stiff_after_damping(event) == 0
-    assert session.oracle.ends_in_damping()
-    kept(session.oracle.damping_delay(event), event)
+    kept(*session.taken_over(noted, "GUARD: control process did not beat for"))
 
 
 def test_s7_the_guard_is_killed(disturbed, promise):
