@@ -118,6 +118,7 @@ class Control:
         self._sent = self._sent_before = self._received = self._woke = self._began = 0.0
         self._before = np.zeros((3, N_JOINTS), np.float32)  # q_target, kp, kd of the command before the last
         self._base = 0  # row of the session at which the program begins
+        self._commanded = 0  # row of the program
         self._returning: str | None = None
         self._flags = 0
         self._slow = False
@@ -254,7 +255,7 @@ class Control:
             raise StopError(why)
         self._returning = f"{why}; went home"
         self._program = homeward(frame.q, frame.kp, frame.kd, self._program.home)
-        self._base = self.progress.row
+        self._base, self._commanded = self.progress.row, 0
 
     def _command(self, row: int) -> None:
         """Send row `row` of the program. A frame out of bounds raises before it is sent."""
@@ -264,7 +265,8 @@ class Control:
         self._before[0], self._before[1], self._before[2] = frame.q, frame.kp, frame.kd
         self._sent_before = self._sent
         frame.q[:], frame.kp[:], frame.kd[:] = program.q_target[row], program.kp[row], program.kd[row]
-        if not permitted(frame):
+        passed, self._commanded = max(row - self._commanded, 1), row
+        if not permitted(frame, self._before[0], program.step * passed):
             raise StopError(f"L14 refused own command at row {row}")
         try:
             self._writer.write(frame.seal())

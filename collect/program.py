@@ -40,6 +40,8 @@ class Program:
     """|q_target − q| that the plan predicts [rad]."""
     speed: NDArray[np.float32]
     """Of the fastest target within the last 20 ms, for which a policy holds one, shape (M,) [rad/s]."""
+    step: NDArray[np.float32]
+    """The largest of each target from one row to the next, shape (12,) [rad]."""
     plan_start: int
     """Row at which the plan begins."""
 
@@ -77,6 +79,7 @@ def compose(plan: Plan, q: NDArray[np.float64]) -> Program:
         segment=np.concatenate([np.full(before, -1), plan.segment, np.full(after, -1)]).astype(np.int16),
         expected_error=np.concatenate([ahead, np.abs(plan.q_target - plan.q), behind]),
         speed=_speed(q_target),
+        step=_step(q_target),
         plan_start=before,
     )
 
@@ -91,6 +94,7 @@ def homeward(q_target: NDArray[Any], kp: NDArray[Any], kd: NDArray[Any], home: N
         segment=np.full(len(way), -1, np.int16),
         expected_error=np.zeros_like(way),
         speed=_speed(way),
+        step=_step(way),
         plan_start=len(way),
     )
 
@@ -101,6 +105,10 @@ def _speed(q_target: NDArray[np.float32]) -> NDArray[np.float32]:
         np.maximum(speed[1:], np.abs(np.diff(joint)) * np.float32(RATE), out=speed[1:])
     held = round(STAIR * RATE)
     return np.asarray(sliding_window_view(np.pad(speed, (held - 1, 0)), held).max(1))
+
+
+def _step(q_target: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.array([np.abs(np.diff(joint)).max(initial=0.0) for joint in q_target.T], np.float32)
 
 
 def glide(

@@ -166,8 +166,8 @@ CHECKS: tuple[Check, ...] = (
           f"comes round 1 ms late before {at.LATE_SHARE:.0%} of a second's rows (both more with --accept-jitter)", "",
           motion.late, _LOAD, "damp"),
     Check("L13", "exception", "motion", "any exception in the loop", "", None, _REPORT, "damp"),
-    Check("L14", "own command", "motion", "a command of ours is not finite, out of range, or without damping: it is "
-          "not sent", "", None, _REPORT, "damp"),
+    Check("L14", "own command", "motion", "a command of ours is not finite, out of range, without damping, or steps "
+          "further than its program does anywhere: it is not sent", "", None, _REPORT, "damp"),
     Check("L15", "DDS", "motion", "DDS cannot send", "", None, "check that the interface is up", "damp"),
     Check("L16", "remote control", "motion", "L2 + B are pressed on the robot's remote control", "", motion.remote, "",
           "damp"),

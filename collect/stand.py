@@ -36,6 +36,7 @@ KP, KD = 10.0, 0.5
 """Gains of the joint that is moved; acceptance never asks for more [Nm/rad], [Nm·s/rad]."""
 LEASH = 0.75
 """Farther from where a measurement wants it to be no joint may go: far more than kp 10 moves it [rad]."""
+_NEAR = np.full(N_JOINTS, LEASH)
 ROW = np.dtype(
     [
         ("time", "f8"),
@@ -171,7 +172,7 @@ class Stand:
                 return seen[: k + 1]
             if send:
                 command(k)
-                if not permitted(self.frame):
+                if not permitted(self.frame, self._observer.watch.q, _NEAR):
                     raise StopError("L14 refused own command")
                 self._send(altered(k, self.frame.seal()))
         return seen

@@ -16,6 +16,7 @@ import pytest
 from conftest import ROOT, recorded, verb
 
 from collect import recording
+from collect.channels import LATE
 from collect.errors import UserError
 from collect.joints import KINDS
 from collect.link import free_domain
@@ -129,7 +130,7 @@ def test_recordings_hold_every_tick_once(made):
 def test_recordings_are_what_the_robot_really_did(made):
     """Against the truth of the virtual Go2, tick by tick.
 
-    A machine that stands still costs the pairing half a second of rows; `test_session.py` is strict about that.
+    Where a machine stood still the pairing is right again within a second; those rows are not judged.
     """
     with h5py.File(made / "truth.h5") as file:
         truth, offset = file["rows"][()], np.array(file.attrs["encoder_offset"])
@@ -141,7 +142,10 @@ def test_recordings_are_what_the_robot_really_did(made):
         assert np.sqrt(np.mean((session.tau_est - real["tau_motor"]) ** 2)) < 0.1
         within = slice(20, -20)
         same = np.isclose(session.q_target, real["target_received"], atol=1e-6).all(axis=1)
-        assert same[within].mean() > 0.9
+        late = np.cumsum((session.flags & LATE) > 0)
+        calm = (late == np.r_[np.zeros(500, int), late[:-500]])[within]
+        assert calm.mean() > 0.5
+        assert same[within][calm].mean() > 0.97
 
 
 @pytest.mark.parametrize("kind", ["mlp", "lstm"])

@@ -167,7 +167,7 @@ def test_states_that_freeze_are_seen_within_25_of_them_whatever_the_target_does_
 
 def test_no_command_leaves_the_ceilings_of_a_plan():
     """Right before it is sent (L14): of random ones those alone that a plan may hold, or damping."""
-    random, frame = np.random.default_rng(0), CommandFrame()
+    random, frame, anywhere = np.random.default_rng(0), CommandFrame(), np.full(12, 9.0, np.float32)
     passed = 0
     for values in random.uniform([-4.0, -5.0, -0.5], [5.0, 90.0, 9.0], (20_000, 3)).astype(np.float32):
         frame.q[:], frame.kp[:], frame.kd[:] = HANG, 25.0, 0.5
@@ -175,16 +175,29 @@ def test_no_command_leaves_the_ceilings_of_a_plan():
         frame.q[joint], frame.kp[joint], frame.kd[joint] = values
         q, kp, kd = values
         inside = LOWER[joint] - REST_TOLERANCE <= q <= UPPER[joint] + REST_TOLERANCE
-        assert permitted(frame) == bool(inside and 0.0 <= kp <= MAX_KP and MIN_KD <= kd <= MAX_KD)
-        passed += permitted(frame)
+        assert permitted(frame, frame.q, anywhere) == bool(inside and 0.0 <= kp <= MAX_KP and MIN_KD <= kd <= MAX_KD)
+        passed += permitted(frame, frame.q, anywhere)
     assert passed > 1000
     frame.q[joint], frame.kp[joint], frame.kd[joint] = 3e9, 0.0, 5.0
-    assert permitted(frame)
+    assert permitted(frame, frame.q, anywhere)
     for value in (np.nan, np.inf):
         frame.q[joint] = value
-        assert not permitted(frame)
+        assert not permitted(frame, HANG, anywhere)
     with pytest.raises(AttributeError):
         frame.qd = 3.0
+
+
+def test_no_target_is_further_from_the_one_before_than_its_program_steps():
+    """Right before it is sent (L14), joint by joint; damping follows the leg wherever it is."""
+    frame, step = CommandFrame(), np.full(12, 0.01, np.float32)
+    frame.q[:], frame.kp[:], frame.kd[:] = HANG, 25.0, 0.5
+    for joint in range(12):
+        for moved, allowed in ((0.0099, True), (0.0102, False), (-0.0102, False), (np.nan, False)):
+            before = frame.q.copy()
+            before[joint] += moved
+            assert permitted(frame, before, step) == allowed
+    frame.kp[:] = 0.0
+    assert permitted(frame, frame.q + 1.0, step)
 
 
 def test_the_operator_may_accept_a_late_loop():

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import JITTER, ROOT, children, planned
 from go2 import Go2
@@ -25,6 +26,7 @@ from collect.computer import alone
 from collect.errors import UserError
 from collect.journal import MEMORY
 from collect.link import free_domain
+from collect.pace import PERIOD
 from collect.virtual import wire
 
 SLACK = 0.0 if FULL else 0.03
@@ -47,6 +49,8 @@ rest: 0.1
 segments:
   - {{name: a, kind: chirp, duration: 6, amplitude: [0.1, 0.1, 0.15], f0: 0.5, f1: [4], kp: [25], kd: [0.5]}}
 """
+LARGEST_STEP = 2.0 * 2.0 * np.pi * 4.0 * 0.15 * PERIOD
+"""Of a target within 2 ms, twice that of the plan: two may be heard in one tick and none in the next [rad]."""
 
 
 @dataclass

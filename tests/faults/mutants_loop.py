@@ -21,6 +21,7 @@ def _inside(code: str) -> list[str]:
     ]
 
 
+_PLANS = "tests/faults/test_plans.py"
 _REFUSED = "tests/test_refusals.py::test_a_mistake_is_one_clear_refusal"
 _SESSION = "tests/test_session.py::test_the_recording_is_what_the_robot_did"
 
@@ -63,9 +64,19 @@ MUTANTS = (
         for test in _inside("L13")
     ),
     *(
-        ("L14", "collect/control.py", "        if not permitted(frame):\n", "        if False:\n", test)
+        (
+            "L14",
+            "collect/control.py",
+            "        if not permitted(frame, self._before[0], program.step * passed):\n",
+            "        if False:\n",
+            test,
+        )
         for test in _inside("L14")
     ),
+    ("L14", "collect/permitted.py", "in_range & near |", "in_range |", _inside("L14")[-1]),
+    ("L14", "collect/permitted.py", "in_range & near |", "near |", f"{_PLANS}"),
+    ("L14", "collect/permitted.py", " & np.isfinite(frame.q)", "", f"{_PLANS}"),
+    ("L14", "collect/permitted.py", " & gains", "", f"{_PLANS}"),
     (
         "L15",
         "collect/control.py",
@@ -164,6 +175,39 @@ MUTANTS = (
         "            if self._stop is not None:\n",
         "            if False:\n",
         f"{_DEATHS}::test_s2_s4_a_signal_damps[SIGINT]",
+    ),
+    *(
+        ("S4", "collect/interrupts.py", f", signal.{name}", "", f"{_DEATHS}::test_s2_s4_a_signal_damps[{name}]")
+        for name in ("SIGTERM", "SIGHUP", "SIGQUIT")
+    ),
+    (
+        "L12",
+        "collect/control.py",
+        "                    newest = state.record\n",
+        "                    newest = state.record\n"
+        "                    self._command(self.progress.row - self._base)\n",
+        f"{_CHECKS}::test_a_loop_that_slept",
+    ),
+    (
+        "L6",
+        "collect/safety.py",
+        "    for check in checks:\n",
+        '    for check in checks:\n        if check.code == "L6":\n            continue\n',
+        f"{_CHECKS} -k test_a_leg_that_is_driven_towards_its_stop",
+    ),
+    (
+        "T",
+        "collect/control.py",
+        "        self.progress.rows += 1\n",
+        '        self.progress.rows += 1\n        self.__dict__.setdefault("kept", []).append((now, late))\n',
+        "tests/faults/test_endurance.py",
+    ),
+    (
+        "T",
+        "collect/control.py",
+        "        self._journal.append()\n",
+        "        if self.progress.rows != 30_000:\n            self._journal.append()\n",
+        "tests/faults/test_endurance.py",
     ),
     (
         "S3",

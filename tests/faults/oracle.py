@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collect.limits import DAMPING_KD
+from collect.pace import PERIOD
 from collect.virtual import wire
 
 SPORT_KP = 30.0
@@ -62,6 +63,14 @@ class Oracle:
         frames = self.frames()
         sent = frames["sent"][is_damping(frames) & (frames["heard"] >= event)]
         return float(sent[-1] - sent[0])
+
+    def max_target_step(self) -> float:
+        """Largest change of a target between neighbouring stiff frames, for each tick of 2 ms between them [rad]."""
+        frames = self.frames()
+        stiff = is_stiff(frames)
+        ticks = np.maximum(np.round(np.diff(frames["sent"]) / PERIOD), 1.0)
+        steps = np.abs(np.diff(frames["q"], axis=0)).max(axis=1) / ticks
+        return float(steps[stiff[1:] & stiff[:-1]].max(initial=0.0))
 
     def ends_in_damping(self) -> bool:
         """Whether the last frame on the wire is damping."""

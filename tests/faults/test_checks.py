@@ -7,16 +7,19 @@ import os
 import signal
 import time
 
+import h5py
 import numpy as np
 import pytest
-from disturbed import disturbed, domain, go2, plan, promise, standstill
+from disturbed import LARGEST_STEP, disturbed, domain, go2, plan, promise, standstill
 from held_up import held_up
 from oracle import is_stiff
 from promises import VARIANTS, record
 from variants import AT_THE_ROBOT, INSIDE
 
 from collect import damping, recording
+from collect.body import STOP_BEYOND
 from collect.channels import BAD_CRC, DROPPED, GAP, LATE
+from collect.joints import KINDS, LOWER, UPPER
 from collect.link import LOWCMD, Link
 from collect.messages import LowCmd
 from collect.safety import IN_MOTION
@@ -90,6 +93,7 @@ def stopped(session, code: str, event: float, *, exits=(3,)) -> float:
     assert session.oracle.stiff_after_damping(event) == 0
     assert session.oracle.damping_frames(event) >= 400
     assert session.oracle.ends_in_damping()
+    assert session.oracle.max_target_step() < LARGEST_STEP
     sealed = recording.read(session.recording)
     assert sealed.attributes["stop_code"] == code
     assert len(sealed) > 100
@@ -148,6 +152,41 @@ def test_a_fault_inside_stops_the_session(code, module, change, disturbed, promi
     session.wait()
     event = float(noted.read_text())
     kept(stopped(session, code, event), event)
+
+
+DRIVEN = """
+def driven(joint, to):
+    compose = motion.compose
+    def wrapped(plan, q):
+        import numpy as np
+        program = compose(plan, q)
+        ramp = np.linspace(0.0, 1.0, 60)[:, None] * np.ones(4)  # 120 ms
+        program.q_target[1750:1810, joint::3] += ramp * (to - program.q_target[1750, joint::3])
+        program.q_target[1810:, joint::3] = to
+        program.step[:] = 1.0
+        return program
+    motion.compose = wrapped
+"""
+TOWARDS = [("calf", "outward", -2.86), ("calf", "inward", -0.70), ("hip", "outward", 1.19)]
+"""Joint, which way, and a target at the range's end as a leg may rest there [rad]."""
+
+
+@pytest.mark.parametrize(("kind", "way", "to"), TOWARDS if VARIANTS else TOWARDS[:1])
+def test_a_leg_that_is_driven_towards_its_stop_does_not_reach_it(kind, way, to, disturbed, record_property, tmp_path):
+    """L6: all four of a kind, by targets that no plan may have; damping begins while it is still enough."""
+    left = record(record_property, "L6", "not at an end stop", f"{kind}s driven {way}")
+    truth, joint = tmp_path / "truth.h5", KINDS.index(kind)
+    session = disturbed("--truth", str(truth), patch=f"{HELPERS}{DRIVEN}\ndriven({joint}, {to})\n", after=3.0)
+    assert session.wait() == 3, session.errors
+    assert f"_{kind} " in session.errors.partition("STOP L6 ")[2]
+    session.robot.end()
+    with h5py.File(truth) as file:
+        rows = file["rows"][()]
+    room = float(np.minimum(rows["q"] - (LOWER - STOP_BEYOND), UPPER + STOP_BEYOND - rows["q"])[:, joint::3].min())
+    fastest = float(abs(rows["dq"][:, joint::3]).max())
+    left(f"{room:.2f} rad before it at the nearest, {fastest:.0f} rad/s at the fastest")
+    assert room > 0.0
+    assert fastest > 3.0
 
 
 DEAD = """

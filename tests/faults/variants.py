@@ -38,6 +38,7 @@ INSIDE = [
     ("L13", "control", "m.Control._log = late(m.Control._log, Custom)"),
     ("L14", "control", "spoil(float('nan'))"),
     ("L14", "control", "spoil(1e39)"),
+    ("L14", "control", "spoil([0.6, 1.4, -1.8] * 4)"),  # .15 rad off, within the range
     ("L15", "control", "m.CommandFrame.seal = late(m.CommandFrame.seal, RuntimeError)"),
     ("L20", "control", "m.Control._look_around = hurry(m.Control._look_around)"),
 ]
