@@ -32,8 +32,10 @@ class FoldedMLP(nn.Module):
         self.identity: Tensor
         lags = torch.arange(len(features.lags))
         error, velocity = lags, lags + len(lags)
-        self.register_buffer("columns", torch.cat([error, velocity, velocity][: features.blocks]))
-        self.register_buffer("gains", torch.tensor([kp, kd, kp][: features.blocks]).repeat_interleave(len(lags)))
+        folds = {"kp·e": (error, kp), "kd·dq": (velocity, kd), "kp·dq": (velocity, kp), "dq": (velocity, 1.0)}
+        columns, gains = zip(*(folds[term] for term in features.terms), strict=True)
+        self.register_buffer("columns", torch.cat(columns))
+        self.register_buffer("gains", torch.tensor(gains).repeat_interleave(len(lags)))
         self.register_buffer("identity", identity)
 
     def forward(self, x: Tensor) -> Tensor:

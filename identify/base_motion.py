@@ -53,8 +53,7 @@ def torque(recording: Recording, sampled: Array) -> Array | None:
     for rows in parts:
         time = recording.clock[rows]
         q, dq = (at(sampled[rows], values[rows].astype(float), time) for values in (recording.q, recording.dq))
-        moments = zip(q, dq, gyro[rows], turn[rows], felt[rows], strict=True)
-        found[rows] = [body.carried(*moment) for moment in moments]
+        found[rows] = body.carried(q, dq, gyro[rows], turn[rows], felt[rows])
     return found
 
 

@@ -1,14 +1,16 @@
 """What a net sees: the only place where order, sign and lags of its inputs are defined.
 
-    lag        0   1   …  L−1 │  0   1   …  L−1 │  0   1   …  L−1 │
-    column     0   1   …  L−1 │  L  L+1  … 2L−1 │ 2L       … 3L−1 │ 3L      …    3L+11
-    holds           kp·e      │      kd·dq      │  kp·dq, if any  │ joint or kind, if any
+    lag        0   1   …  L−1 │  0   1   …  L−1 │  0   1   …  L−1 │  0   1   …  L−1 │
+    column     0   1   …  L−1 │  L  L+1  … 2L−1 │ 2L       … 3L−1 │ 3L       … 4L−1 │ 4L      …    4L+11
+    holds           kp·e      │      kd·dq      │  kp·dq, if any  │   dq, if any    │ joint or kind, if any
 
 with e = q_target − q [rad] and lag 0 the newest. The first two blocks are torques [Nm]: the two terms of the law
 tau = kp·e − kd·dq that the motor closes, so that one net serves every gain it was shown. The third [Nm/s] is how fast
 the motion changes kp·e. A motor obeys an old target but feels the present position; with it kp·(q_target(t − d) − q(t))
 = kp·e(t − d) − ∫ kp·dq is a sum of columns, which from kp·e and kd·dq alone it is for one pair of gains only. The
-scaling of the columns belongs to the net (`identify.models`), not to its caller.
+fourth [rad/s] is what friction depends on, whatever the gains are: tau_joint, which holds the friction, is no function
+of the others where recordings differ in both gains. The scaling of the columns belongs to the net (`identify.models`),
+not to its caller.
 
 A lag is a time, counted from when the joint was sampled (`identify.sampling`); between the rows of a log targets and
 states are interpolated linearly, each at its own times. A net of a longer step than the log's is called at all of its
@@ -47,6 +49,8 @@ class Features:
     """Ages of the samples it sees, newest first [s]; a stock simulator needs 0, step, 2·step, …"""
     position_rate: bool = False
     """Whether kp·dq is seen too, at the same lags."""
+    velocity: bool = False
+    """Whether dq is seen too, at the same lags."""
     joint_identity: bool = False
     """Whether twelve more columns say which joint it is (one-hot, SDK order)."""
     kind_identity: bool = False
@@ -93,7 +97,12 @@ class Features:
     @property
     def blocks(self) -> int:
         """Number of quantities seen at each lag."""
-        return 3 if self.position_rate else 2
+        return len(self.terms)
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """Which quantities these are, in order."""
+        return ("kp·e", "kd·dq", *("kp·dq",) * self.position_rate, *("dq",) * self.velocity)
 
     @property
     def look_back(self) -> float:
@@ -104,14 +113,14 @@ class Features:
     def names(self) -> tuple[str, ...]:
         """Name of each column, for reports."""
         lags = [f"{1e3 * lag:g} ms" for lag in self.lags]
-        terms = ("kp·e", "kd·dq", "kp·dq")[: self.blocks]
         who = NAMES if self.joint_identity else KINDS if self.kind_identity else ()
-        return tuple(f"{term} at {lag}" for term in terms for lag in lags) + who
+        return tuple(f"{term} at {lag}" for term in self.terms for lag in lags) + who
 
 
 def terms(features: Features, q_target: Array, q: Array, dq: Array, kp: Array, kd: Array) -> tuple[Array, ...]:
-    """The quantities a net sees, of any one shape: kp·(q_target − q), kd·dq [Nm] and, if asked for, kp·dq [Nm/s]."""
-    return (kp * (q_target - q), kd * dq, kp * dq)[: features.blocks]
+    """What a net sees, of any one shape: kp·(q_target − q), kd·dq [Nm] and, if asked for, kp·dq [Nm/s], dq [rad/s]."""
+    rates = (*((kp * dq,) if features.position_rate else ()), *((dq,) if features.velocity else ()))
+    return (kp * (q_target - q), kd * dq, *rates)
 
 
 def columns(features: Features, blocks: Sequence[Array], joints: NDArray[np.intp] | None = None) -> NDArray[np.float32]:

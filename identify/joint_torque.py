@@ -88,6 +88,5 @@ def _inverse(body: Body, sampled: Array, q: Array, dq: Array, ddq: Array) -> Arr
             np.stack([np.interp(own[:, j], sampled[:, j], values[:, j]) for j in range(N_JOINTS)], axis=1)
             for values in (q, dq, ddq)
         ]
-        for k, moment in enumerate(zip(*then, strict=True)):
-            torque[k, joints] = body.inverse(*moment)[joints]
+        torque[:, joints] = body.inverse(*then)[:, joints]
     return torque

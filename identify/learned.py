@@ -1,9 +1,9 @@
 """What a net learned: how it answers a small push at each lag, whether it is odd and mirrored, where it is passive.
 
-At rest a net is a filter: tau = Σ_l s_l·kp·e(t − l) + d_l·kd·dq(t − l) + r_l·kp·dq(t − l), e = q_target − q. From it:
+At rest a net is a filter: tau = Σ_l s_l·kp·e(t − l) + (d_l·kd + r_l·kp + v_l)·dq(t − l), e = q_target − q. From it:
 
     target to torque    T(ω) = Σ s_l·exp(−iωl), times kp: what of a target arrives, and how late
-    impedance           Z(ω) = kp·T(ω)/(iω) − Σ (kd·d_l + kp·r_l)·exp(−iωl): torque against a motion, over its velocity
+    impedance           Z(ω) = kp·T(ω)/(iω) − Σ (kd·d_l + kp·r_l + v_l)·exp(−iωl): torque against a motion, per velocity
 
 The motor's own law has T = exp(−iωd) and Re Z = kd, a damper at every frequency (its position is not late). Where Re Z
 is below zero a net feeds energy into the motion, and a simulated joint on it may sing.
@@ -46,6 +46,8 @@ class Filter:
     """Of kd·dq, d; the motor's own law has −1 at lag 0."""
     rate: Array
     """Of kp·dq, r [s]; zero where the net does not see it."""
+    velocity: Array
+    """Of dq, v [Nm·s/rad]; likewise."""
 
     def target(self, frequency: Array) -> Array:
         """T at frequencies (M,) [Hz]: complex, shape (12, M)."""
@@ -53,7 +55,7 @@ class Filter:
 
     def impedance(self, frequency: Array, kp: Array, kd: Array) -> Array:
         """Z at frequencies (M,) [Hz] and gains (12,): complex, shape (12, M) [Nm·s/rad]."""
-        moved = (kd[:, None] * self.damper + kp[:, None] * self.rate) @ self._turns(frequency)
+        moved = (kd[:, None] * self.damper + kp[:, None] * self.rate + self.velocity) @ self._turns(frequency)
         return kp[:, None] * self.target(frequency) / (2j * np.pi * frequency) - moved
 
     def _turns(self, frequency: Array) -> Array:
@@ -90,16 +92,18 @@ def small_signal(run: Run) -> Filter:
         x[:, features.blocks * count :] = torch.from_numpy(features.identity)
         x.requires_grad_()
         (slope,) = torch.autograd.grad(run.model(x).sum(), x)
-        found = [slope[:, b * count : (b + 1) * count].double().numpy() for b in range(features.blocks)]
+        blocks = [slope[:, b * count : (b + 1) * count].double().numpy() for b in range(features.blocks)]
+        found = dict(zip(features.terms, blocks, strict=True))
     else:
         calls = round(_MEMORY / features.step)
         lags = np.arange(calls) * features.step
         x = torch.zeros(1, calls, 2, requires_grad=True)
         torque, _ = run.model(x, run.model.rest(1))
         (slope,) = torch.autograd.grad(torque[0, -1, 0], x)
-        found = [np.repeat(slope[0, :, b].flip(0).double().numpy()[None], N_JOINTS, axis=0) for b in range(2)]
-    spring, damper, rate = (*found, np.zeros_like(found[0]))[:3]
-    return Filter(lags, spring, damper, rate)
+        blocks = [np.repeat(slope[0, :, b].flip(0).double().numpy()[None], N_JOINTS, axis=0) for b in range(2)]
+        found = dict(zip(features.terms, blocks, strict=True))
+    absent = np.zeros((N_JOINTS, len(lags)))
+    return Filter(lags, *(found.get(term, absent) for term in ("kp·e", "kd·dq", "kp·dq", "dq")))
 
 
 def learned(run: Run, data: Series) -> tuple[Learned, ...]:

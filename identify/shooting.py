@@ -79,12 +79,9 @@ def _stretch(recording: Recording, moved: Motion, rows: slice) -> Stretch:
     kd = kd_in_force(recording)[rows]
     own = (q, moved.dq[rows], moved.ddq[rows])
     then = [np.stack([np.interp(time, sampled[:, j], x[:, j]) for j in range(N_JOINTS)], axis=1) for x in own]
-    body, inertia, rest = Body(timestep=STEP), np.empty_like(q), np.empty_like(q)
-    for k, (at_q, at_dq, at_ddq) in enumerate(zip(*then, strict=True)):
-        torque = body.inverse(at_q, at_dq, at_ddq)
-        inertia[k] = body.inertia.diagonal()
-        rest[k] = torque - inertia[k] * at_ddq
-    rest += moved.base[rows]
+    body, ddq = Body(timestep=STEP), then[2]
+    inertia = np.diagonal(body.along(*then[:2])[1], axis1=2, axis2=3).reshape(q.shape)
+    rest = body.inverse(*then) - inertia * ddq + moved.base[rows]
     return Stretch(time, sampled, *own, moved.torque[rows], q_target, kp, kd, inertia, rest)
 
 

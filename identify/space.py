@@ -22,6 +22,8 @@ class Space:
     """How many lags, one step apart; a net with a state has one."""
     position_rate: tuple[bool, ...] = (False,)
     """Whether kp·dq is seen too."""
+    velocity: tuple[bool, ...] = (False,)
+    """Whether dq is seen too."""
     identity: tuple[Literal["none", "kind", "joint"], ...] = ("none",)
     """What a net is told of whose torque it is."""
     hidden: tuple[int, ...] = (100,)
@@ -102,6 +104,7 @@ def chosen(config: SearchConfig, one: Callable[[str, tuple[Any, ...]], Any], rat
             config.step,
             tuple(round(k * config.step, 9) for k in range(one("lags", space.lags))),
             position_rate=one("position_rate", space.position_rate),
+            velocity=one("velocity", space.velocity),
             kind_identity=told == "kind",
             joint_identity=told == "joint",
         )

@@ -62,19 +62,14 @@ def tracks(features: Features, data: Series, rows: NDArray[np.bool_]) -> list[Tr
         data: the recording.
         rows: which may be learned from, shape (N,).
     """
-    found, body = [], Body(timestep=PHYSICS)
+    found, body = [], Body(timestep=PHYSICS, armature=ROTOR)
     for part in data.stretches:
         time, sampled = data.time[part], data.sampled[part]
         when = np.arange(sampled[0].max(), sampled[-1].min(), features.step)
         q = np.stack([_curve(sampled[:, j], data.q[part, j], data.dq[part, j], when) for j in range(N_JOINTS)], axis=1)
-        dq, nothing = at(sampled, data.dq[part], when), np.zeros(N_JOINTS)
-        bias, turned = np.empty_like(q), np.empty((len(when), len(LEGS), _LEG, _LEG))
-        for k, (at_q, at_dq) in enumerate(zip(q, dq, strict=True)):
-            bias[k] = body.inverse(at_q, at_dq, nothing)
-            inertia = body.inertia + np.diag(ROTOR)
-            for leg in range(len(LEGS)):
-                mine = slice(_LEG * leg, _LEG * (leg + 1))
-                turned[k, leg] = np.linalg.inv(inertia[mine, mine])
+        dq = at(sampled, data.dq[part], when)
+        bias, inertia = body.along(q, dq)
+        turned = np.asarray(np.linalg.inv(inertia), float)
         if data.base is not None:
             bias += at(time, data.base[part], when)
         q_target, kp, kd = data.told(features, part, when)

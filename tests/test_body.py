@@ -167,7 +167,8 @@ def test_what_a_moving_base_asks_of_the_joints():
     hung.step(tau)
     turn = (hung.gyro - gyro) / step
     felt = accel - np.cross(turn, IMU) - np.cross(gyro, np.cross(gyro, IMU))
-    fixed, more = posed(HANG).inverse(q, dq, ddq), hung.carried(q, dq, gyro, turn, felt)
+    (fixed,) = posed(HANG).inverse(q[None], dq[None], ddq[None])
+    (more,) = hung.carried(*(one[None] for one in (q, dq, gyro, turn, felt)))
     assert np.abs(gyro).max() > 0.5
     assert np.abs(more).max() > 0.5
     assert fixed + more == pytest.approx(tau, abs=0.01)

@@ -43,11 +43,11 @@ class TestInverse:
             body.reset(q, dq)
             body.step(tau)
             ddq = (body.dq - dq) / 1e-6
-            np.testing.assert_allclose(body.inverse(q, dq, ddq), tau, atol=5e-3)
+            np.testing.assert_allclose(body.inverse(q[None], dq[None], ddq[None]), tau[None], atol=5e-3)
 
     def test_friction_is_not_in_it(self) -> None:
         """The same motion takes the same joint torque whatever the friction beside it."""
-        state = (HANG, np.ones(12), np.ones(12))
+        state = (HANG[None], np.ones((1, 12)), np.ones((1, 12)))
         plain, rough = Body(timestep=1e-3), Body(timestep=1e-3, viscous=1.0, dry=1.0)
         np.testing.assert_allclose(plain.inverse(*state), rough.inverse(*state), atol=1e-12)
 

@@ -35,6 +35,10 @@ SMALL = {
     "kind": TrainConfig(
         features=Features(0.002, (0.0, 0.002, 0.004), kind_identity=True), mlp=MLPShape(hidden=16, layers=2)
     ),
+    "rates": TrainConfig(
+        features=Features(0.005, (0.0, 0.005), position_rate=True, velocity=True, joint_identity=True),
+        mlp=MLPShape(hidden=8, layers=2),
+    ),
     "per kind": TrainConfig(
         features=Features(0.005, (0.0, 0.005), kind_identity=True), mlp=MLPShape(hidden=8, layers=2, per_kind=True)
     ),

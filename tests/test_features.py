@@ -20,7 +20,9 @@ def test_error_is_target_minus_position_and_both_terms_are_torques() -> None:
     numbers = [np.array([x]) for x in (1.0, 0.75, -2.0, 20.0, 1.5)]
     error, speed = terms(Features(0.005), *numbers)
     assert (error[0], speed[0]) == (5.0, -3.0)
-    assert terms(Features(0.005, position_rate=True), *numbers)[2] == [-40.0]
+    assert terms(Features(0.005, position_rate=True), *numbers)[2:] == ([-40.0],)
+    assert terms(Features(0.005, velocity=True), *numbers)[2:] == ([-2.0],)
+    assert terms(Features(0.005, position_rate=True, velocity=True), *numbers)[2:] == ([-40.0], [-2.0])
 
 
 def test_errors_come_first_then_velocities_each_newest_first_then_the_joint() -> None:
@@ -57,6 +59,21 @@ def test_with_the_position_rate_a_late_target_meets_the_present_position_at_any_
         moved = 0.002 * (0.5 * x[:, 6] + x[:, 7] + 0.5 * x[:, 8])
         np.testing.assert_allclose(x[:, 2] - moved, kp * (target[8:-2] - q[10:]), atol=0.01)
     assert features.names[6:] == ("kp·dq at 0 ms", "kp·dq at 2 ms", "kp·dq at 4 ms")
+
+
+def test_with_the_velocity_a_joint_s_friction_is_the_same_column_at_any_gains() -> None:
+    """kp·e − kd·dq − v·dq, over three pairs of gains: a straight line with dq among the columns, and none without."""
+    random, left = np.random.default_rng(0), {}
+    kp, kd = (np.repeat(gain, 100) for gain in ((15.0, 25.0, 60.0), (0.5, 2.0, 4.0)))
+    error, dq = random.normal(size=(2, 300))
+    torque = kp * error - kd * dq - 0.3 * dq
+    for velocity in (False, True):
+        features = Features(0.002, position_rate=True, velocity=velocity)
+        x = columns(features, [block[None] for block in terms(features, error, 0.0 * error, dq, kp, kd)])
+        left[velocity] = torque - x @ np.linalg.lstsq(x, torque, rcond=None)[0]
+    assert np.abs(left[True]).max() < 1e-4
+    assert np.sqrt(np.mean(left[False] ** 2)) > 0.05
+    assert features.names == ("kp·e at 0 ms", "kd·dq at 0 ms", "kp·dq at 0 ms", "dq at 0 ms")
 
 
 def test_lags_are_times_interpolated_between_rows() -> None:

@@ -49,6 +49,15 @@ def test_a_late_law_is_late_damps_with_kd_and_is_passive_everywhere(tmp_path: Pa
         assert one.mirrored == pytest.approx(0.0, abs=1e-3)
 
 
+def test_friction_adds_to_the_damping_whatever_the_gains_are(tmp_path: Path) -> None:
+    """kp·e − kd·dq − 0.3·dq."""
+    seen = Features(0.002, velocity=True)
+    net = known(tmp_path / "run", (1.0, -1.0, -0.3), seen)
+    np.testing.assert_allclose(small_signal(net).velocity, -0.3, atol=1e-5)
+    for one in learned(net, series()):
+        assert one.damping == pytest.approx((KD + 0.3, KD + 0.3), rel=0.02)
+
+
 def test_a_law_that_feels_its_position_late_feeds_energy_in(tmp_path: Path) -> None:
     """kp·e of 6 ms ago as a whole: Re Z = kd − kp·sin(ωd)/ω, which a small kd does not make up for."""
     whole = (0.0, 0.0, 0.0, 1.0, -1.0) + (0.0,) * 7

@@ -33,6 +33,7 @@ from identify.replay_table import beside
 from identify.replay_table import table as shown_as
 from identify.runs import Assignment
 from identify.settings import LSTMShape, MLPShape, TrainConfig
+from identify.verbs.terminal import show
 
 pytestmark = pytest.mark.slow
 
@@ -388,6 +389,23 @@ class TestVerb:
         console.print(shown)
         assert beside().splitlines()[0] in console.export_text()
         assert table(replays)["r"]["mlp"] == pytest.approx({"hip": 3.0, "thigh": 1.0, "calf": 3.0})
+
+
+def test_a_narrow_terminal_breaks_lines_and_leaves_no_digit_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ten columns on sixty places."""
+    monkeypatch.setenv("COLUMNS", "60")
+    motion = np.arange(2.0)[:, None] * np.ones(12)
+    replays = [Replay("r", name, np.arange(2.0), 0.0 * motion, 0.0123 * motion, (0,)) for name in ("delayed_pd", "mlp")]
+    shown = shown_as(replays, ["mlp"], "rows", dict.fromkeys(KINDS, 0.7))
+    for _ in range(6):
+        shown.add_column("more", justify="right")
+    shown.add_row("long", *["123.456"] * 12)
+    show(shown)
+    printed = capsys.readouterr().out
+    assert printed.count("123.456") == 12
+    assert "…" not in printed
 
 
 class TestFittedTorque:

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from collect.errors import UserError
-from identify.verbs.terminal import JsonFile, Recordings, progress, write_json
+from identify.verbs.terminal import JsonFile, Recordings, progress, show, write_json
 
 
 def fit(
@@ -36,7 +36,7 @@ def fit(
     parameters.save(fitted, out)
     console = Console()
     for table in parameters_table.tables(fitted):
-        console.print(table)
+        show(table)
     for warning in fitted.warnings:
         console.print(f"[yellow]{warning}[/yellow]", soft_wrap=True, highlight=False)
     console.print(f"parameters {out}", soft_wrap=True, markup=False, highlight=False)

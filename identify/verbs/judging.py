@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from identify.verbs.terminal import JsonFile, Recordings, Run, Runs, print_judgements, progress, write_json
+from identify.verbs.terminal import JsonFile, Recordings, Run, Runs, print_judgements, progress, show, write_json
 
 
 def evaluate(
@@ -53,7 +53,7 @@ def crosscheck(
     found = replaying.load(recordings)
     with Console(stderr=True).status("inverse dynamics"):
         witnesses = checking.crosscheck(found)
-    Console().print(tables.witnesses(witnesses))
+    show(tables.witnesses(witnesses))
     if json_file is not None:
         write_json(json_file, {"crosscheck": {one.joint: dataclasses.asdict(one) for one in witnesses}})
     return 0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from collect.errors import UserError
-from identify.verbs.terminal import JsonFile, Runs, progress, write_json
+from identify.verbs.terminal import JsonFile, Runs, progress, show, write_json
 
 if TYPE_CHECKING:
     from identify.replay import Replay
@@ -57,11 +57,11 @@ def replay(
     for recording in data:
         mine = [one for one in done if one.recording == recording.session]
         again = motion_error.repeatability_mrad(recording)
-        Console().print(replay_table.motion(mine, loaded, recording, again, fitted))
+        show(replay_table.motion(mine, loaded, recording, again, fitted))
         if fitted and any(source.sha256 == recording.content_sha256() for source in fitted.sources):
             print("the parameters were fitted to this recording, which cannot judge them")
         if per_joint:
-            Console().print(replay_table.by_joint(mine))
+            show(replay_table.by_joint(mine))
     if endure is not None:
         lasting = predictors[-len(loaded) :] if loaded else [replaying.parametric(fitted)] if fitted else []
         for predictor in lasting:

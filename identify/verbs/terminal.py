@@ -14,6 +14,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from collect.errors import UserError
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from identify.evaluate import Judgement
 
 Config = Annotated[Path, tyro.conf.Positional]
@@ -45,14 +47,22 @@ def progress() -> Progress:
     return Progress(*columns, console=Console(stderr=True))
 
 
+def show(table: Table) -> None:
+    """Print a table no narrower than its figures: in a narrower terminal lines break, and no digit is left out."""
+    console = Console()
+    anywhere = console.options.update(max_width=1000)
+    console.width = max(console.width, console.measure(table, options=anywhere).minimum)
+    console.print(table)
+
+
 def print_judgements(judgements: Sequence[Judgement], *, per_joint: bool = False) -> None:
     """A table by kind of joint for each recording, and one by joint if asked for."""
     from identify import tables
 
     for judgement in judgements:
-        Console().print(tables.by_kind(judgement))
+        show(tables.by_kind(judgement))
         if per_joint:
-            Console().print(tables.by_joint(judgement))
+            show(tables.by_joint(judgement))
 
 
 def write_json(path: Path, content: object) -> None:

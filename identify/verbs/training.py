@@ -20,6 +20,7 @@ from identify.verbs.terminal import (
     on_device,
     print_judgements,
     progress,
+    show,
     write_json,
     write_new,
 )
@@ -123,7 +124,7 @@ def holdout(
             bar.update(task, completed=passed, note=f"without {name}: {epoch.validation:.3f} Nm")
 
         done = list(holding.hold_out(settings, recordings, by, seed=seed, device=on_device(device), report=report))
-    Console().print(tables.left_out(done, by))
+    show(tables.left_out(done, by))
     if json_file is not None:
         write_json(json_file, {"holdout": {"by": by, "torque_rmse": holding.table(done)}})
     return 0
@@ -180,7 +181,7 @@ def ensemble(run: Runs, trained_on: tuple[Path, ...], data: tuple[Path, ...]) ->
     label = loaded[0].facts.label
     gathered = gather(loaded, dataset.load([*trained_on], label))
     for one in fresh(gathered, dataset.load([*data], label)):
-        Console().print(tables.together(gathered, one))
+        show(tables.together(gathered, one))
     return 0
 
 
