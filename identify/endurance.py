@@ -25,6 +25,8 @@ class Endurance:
 
     predictor: str
     """Its name."""
+    recording: str
+    """Whose commands they were."""
     seconds: float
     """How long it was [s]."""
     passes: int
@@ -44,10 +46,9 @@ class Endurance:
         """For people."""
         left = f"a joint left its range by {self.beyond:.2f} rad" if self.beyond > 0.0 else "no joint left its range"
         verdict = "stable" if self.stable else "not stable"
-        return (
-            f"{self.predictor}, {self.seconds:.0f} s of commands: {verdict}; the last of {self.passes} passes is "
-            f"{self.drift:.2g} mrad (rms) from the second, {left}"
-        )
+        what = f"{self.predictor}, {self.seconds:.0f} s of {self.recording}'s commands"
+        last = f"the last of {self.passes} passes is {self.drift:.2g} mrad (rms) from the second"
+        return f"{what}: {verdict}; {last}, {left}"
 
 
 def endure(runs: list[Run], recording: Recording, predictor: Predictor, seconds: float) -> Endurance:
@@ -81,6 +82,7 @@ def endure(runs: list[Run], recording: Recording, predictor: Predictor, seconds:
     beyond = float(np.maximum(LOWER - q, q - UPPER).max())
     return Endurance(
         predictor=predictor.name,
+        recording=recording.session,
         seconds=float(steps[-1]),
         passes=passes,
         drift=1e3 * float(np.sqrt(np.square(last - second).mean())),

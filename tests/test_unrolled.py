@@ -190,7 +190,7 @@ class TestEndurance:
         lasted = endure([trained["through"]], unseen, steady(1.0, step), 40.0)
         assert lasted.stable, lasted.in_words
         assert lasted.seconds >= 40.0
-        assert "s of commands: stable; the last of 6 passes" in lasted.in_words
+        assert "s of unseen's commands: stable; the last of 6 passes" in lasted.in_words
 
     def test_commands_never_jump(self) -> None:
         """Turned round and repeated they move from row to row as they did in the recording."""

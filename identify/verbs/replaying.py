@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,8 +33,8 @@ def replay(
             friction too.
         per_joint: Print every joint as well.
         figure: Draw error over time, and gain and phase over frequency, of the first recording to this PNG.
-        endure: Also go through the first recording's commands forth and back for so long with each net, or without one
-            with what was fitted [s].
+        endure: Also go through each recording's commands forth and back for so long with each net, or without one with
+            what was fitted [s].
         json_file: Write the errors to this file too: by kind, by joint, over time and over frequency.
     """
     import torch
@@ -64,9 +65,9 @@ def replay(
             show(replay_table.by_joint(mine))
     if endure is not None:
         lasting = predictors[-len(loaded) :] if loaded else [replaying.parametric(fitted)] if fitted else []
-        for predictor in lasting:
-            with Console(stderr=True).status(f"{endure:.0f} s of {predictor.name}"):
-                lasted = enduring.endure(loaded, data[0], predictor, endure)
+        for predictor, recording in product(lasting, data):
+            with Console(stderr=True).status(f"{endure:.0f} s of {predictor.name} on {recording.session}"):
+                lasted = enduring.endure(loaded, recording, predictor, endure)
             print(lasted.in_words)
     if figure is not None:
         _draw([one for one in done if one.recording == data[0].session], figure)
