@@ -47,7 +47,7 @@ def run(options: Options) -> int:
     for note in check_computer(options.place.interface, Path(f"{options.out}.h5"), 0, simulator=False):
         Operator().tell(note)
     told, tell = os.pipe()
-    with claim(options.place):
+    with claim(options.place, options.out.parent):
         confirm_hanging(options.place)
         ending = session.guarded(options.place, lambda page: _visit(options, page, tell))
     os.close(tell)

@@ -51,9 +51,17 @@ class Identity:
         """Whether the robot says who it is at all."""
         return any(self.sn)
 
+    @property
+    def serial(self) -> str:
+        """The serial number in digits, zeros where it is not told."""
+        return _hexadecimal(self.sn)
+
     def __str__(self) -> str:
-        sn, version = ("-".join(f"{word:08x}" for word in words) for words in (self.sn, self.version))
-        return f"serial number {sn}, firmware {version}"
+        return f"serial number {self.serial}, firmware {_hexadecimal(self.version)}"
+
+
+def _hexadecimal(words: tuple[int, int]) -> str:
+    return "-".join(f"{word:08x}" for word in words)
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,13 @@ import re
 import numpy as np
 
 from collect.link import LOOPBACK
+from collect.neighbours import Log
 from collect.survey import Survey
 
 NETWORK = "192.168.123."
 """The Go2's wired network; the robot is .161, a PC for example .99 (unitree_ros2's README)."""
+BEING_WRITTEN = 5.0
+"""A journal that was written less than this ago has a collector that writes it: every half a second [s]."""
 HANGING = "HANGING"
 """What the operator types."""
 MAX_SYNC = 0.050
@@ -47,6 +50,25 @@ def interface(s: Survey) -> str | None:
 def rival(s: Survey) -> str | None:
     """No other collector of this computer moves this robot."""
     return None if s.rival is None else f"another collector is running ({s.rival})"
+
+
+def journal(s: Survey) -> str | None:
+    """No collector that this computer cannot see records this robot to the same folder."""
+    if s.logs is None:
+        return "nobody looked whether another collector writes to the folder"
+    for log in s.logs:
+        if not (abs(log.age) >= BEING_WRITTEN) and _may_be_ours(s, log):
+            whose = f"of {log.place}" if log.place else "which does not say of which robot"
+            return f"another collector wrote {log.path} {log.age:.1f} s ago, {whose}"
+    return None
+
+
+def _may_be_ours(s: Survey, log: Log) -> bool:
+    """By the serial numbers where both robots tell theirs, else by the place; a log that says neither may be."""
+    expected = s.accepted.robot.serial if s.accepted and s.accepted.robot.told else ""
+    if expected and log.serial:
+        return log.serial == expected
+    return log.place in ("", s.place)
 
 
 def disk(s: Survey) -> str | None:

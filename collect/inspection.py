@@ -26,10 +26,32 @@ def damaged(path: Path, why: str) -> UserError:
     )
 
 
-def check_structure(file: h5py.File, path: Path) -> None:
-    """Refuse links, foreign names, types and sizes before a single value is read."""
+def unclosed(path: Path) -> UserError:
+    """The refusal of a file that its writer did not close; what HDF5 itself advises can destroy every row of it."""
+    return UserError(
+        "D7 the file was not closed by its writer",
+        where=str(path),
+        fix=f"do not run h5clear, it can destroy the rows; python -m collect recover {path} copies what can be read",
+    )
+
+
+def being_written(path: Path) -> UserError:
+    """The refusal of a file that is not finished yet."""
+    return UserError("D7 another process is writing this file", where=str(path), fix="wait until it has ended")
+
+
+def check_structure(file: h5py.File, path: Path, *, closed: bool = True) -> None:
+    """Refuse links, foreign names, types and sizes before a single value is read.
+
+    Args:
+        file: to be looked at.
+        path: for the message.
+        closed: its writer has finished it; else that is refused, and datasets may differ in length.
+    """
     if file.attrs.get("format") != FORMAT or int(file.attrs.get("format_version", 0)) != FORMAT_VERSION:
         raise damaged(path, f"format is not {FORMAT} {FORMAT_VERSION}")
+    if closed and "content_sha256" not in file.attrs:
+        raise unclosed(path)
     rows = None
     for name in file:
         if name not in CHANNELS and name != "segments":
@@ -42,11 +64,11 @@ def check_structure(file: h5py.File, path: Path) -> None:
         dtype = SEGMENT if name == "segments" else np.dtype(CHANNELS[name].dtype)
         if dataset.dtype != dtype:
             raise damaged(path, f"{name} has type {dataset.dtype}, not {dtype}")
-        if dataset.size * dataset.dtype.itemsize > MAX_BYTES:
-            raise damaged(path, f"{name} declares {dataset.size * dataset.dtype.itemsize / 2**30:.1f} GiB")
+        if (size := (dataset.size or 0) * dataset.dtype.itemsize) > MAX_BYTES:
+            raise damaged(path, f"{name} declares {size / 2**30:.1f} GiB")
         if name == "segments":
             continue
-        rows = dataset.shape[0] if rows is None else rows
+        rows = (dataset.shape or (0,))[0] if rows is None or not closed else rows
         columns = CHANNELS[name].columns
         if dataset.shape != ((rows, columns) if columns else (rows,)):
             raise damaged(path, f"{name} has shape {dataset.shape}")

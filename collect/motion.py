@@ -25,6 +25,7 @@ from collect.journal import SUFFIX, Journal
 from collect.limits import MAX_LATE, OVERRUN
 from collect.link import Link, Place
 from collect.live import live_line, say
+from collect.neighbours import described
 from collect.pace import PERIOD
 from collect.plan import Plan
 from collect.preflight import Robot, preflight
@@ -164,7 +165,7 @@ def _header(plan: Plan, options: Options, robot: Robot, name: str, first: bool) 
         "missing": sorted(channel for what in robot.missing for channel in _CHANNELS.get(what, ())),
         "segments": sealing.describe(plan.segments),
         "attributes": {
-            "robot": f"Go2 on {options.place}, {robot.identity}",
+            "robot": described(options.place, robot.identity),
             "created": recording.now(),
             "mount": "hung",
             "posture": robot.q.tolist(),

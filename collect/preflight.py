@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from collect import computer, damping, sealing
+from collect import computer, damping, neighbours, sealing
 from collect.acceptance import Acceptance, Identity
 from collect.errors import UserError
 from collect.host_verdicts import HANGING
@@ -93,14 +93,22 @@ def check_computer(interface: str, target: Path, rows: int, *, simulator: bool) 
 
 
 @contextmanager
-def claim(place: Place) -> Iterator[None]:
-    """Be the only collector of this computer that moves the robot there (P6); processes forked meanwhile share it.
+def claim(place: Place, folder: Path, accepted: Acceptance | None = None) -> Iterator[None]:
+    """Be the only collector that moves the robot there (P6); processes forked meanwhile share it.
+
+    Collectors of this computer are seen by their claim, those of others by the journal that they write to the folder.
+
+    Args:
+        place: of the robot.
+        folder: of the recording-to-be.
+        accepted: what was measured on the robot that is expected: its serial number.
 
     Raises:
         UserError: when there is one already.
     """
     with computer.alone(place.interface, place.domain) as rival:
-        refuse(Survey(rival=rival), str(place), "claim")
+        survey = Survey(rival=rival, place=str(place), logs=neighbours.logs(folder), accepted=accepted)
+        refuse(survey, str(place), "claim")
         yield
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from collect.channels import CHANNELS, FORMAT, FORMAT_VERSION
 from collect.durable import publish, refuse_existing, sha256_of, sidecar_of
 from collect.errors import UserError
-from collect.inspection import check_content, check_structure, damaged
+from collect.inspection import being_written, check_content, check_structure, damaged, unclosed
 from collect.joints import NAMES
 
 _ATTRIBUTES = ("format", "format_version", "rate", "joint_names", "missing", "content_sha256")
@@ -216,17 +216,15 @@ def read(path: Path | str, *, session: str | None = None) -> Recording:
             check_structure(file, path)
             channels = {name: file[name][()] for name in CHANNELS if name in file}
             segments = file["segments"][()]
-            attributes = {name: _plain(value) for name, value in file.attrs.items()}
-    except (OSError, KeyError, RuntimeError, ValueError) as error:
+            attributes = attributes_of(file)
+    except (OSError, LookupError, RuntimeError, TypeError, ValueError) as error:
         raise (_unclosed(path, str(error)) or damaged(path, str(error).splitlines()[0])) from error
     rate, content = attributes.get("rate"), attributes.get("content_sha256")
-    known = {f.name for f in fields(Recording)}
-    extra = {name: value for name, value in attributes.items() if name not in _ATTRIBUTES and name not in known}
     recording = Recording(
         session=session or path.name.removesuffix(".h5"),
         rate=float(rate) if isinstance(rate, (int, float)) else 0.0,
         segments=segments,
-        attributes=extra,
+        attributes=further(attributes),
         **channels,
     )
     if recording.content_sha256() != content:
@@ -236,17 +234,23 @@ def read(path: Path | str, *, session: str | None = None) -> Recording:
 
 
 def _unclosed(path: Path, error: str) -> UserError | None:
-    """The refusal of a file that its writer has not closed; HDF5's own advice, h5clear, can destroy every row of it."""
+    """The refusal of a file that is open for writing, or was when its writer died."""
     if "unable to lock" in error:
-        return UserError("D7 another process is writing this file", where=str(path), fix="wait until it has ended")
+        return being_written(path)
     if "already open for" in error:
-        return UserError(
-            "D7 the file was not closed by its writer",
-            where=str(path),
-            fix="do not run h5clear, it can destroy the rows; copy it, and read the copy with "
-            "h5py.File(COPY, 'r', swmr=True)",
-        )
+        return unclosed(path)
     return None
+
+
+def attributes_of(file: h5py.File) -> dict[str, Any]:
+    """All that a file says of itself, as plain values."""
+    return {name: _plain(value) for name, value in file.attrs.items()}
+
+
+def further(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of a file's attributes that are not the format's own."""
+    own = {*_ATTRIBUTES, *(f.name for f in fields(Recording))}
+    return {name: value for name, value in attributes.items() if name not in own}
 
 
 def _plain(value: Any) -> Any:

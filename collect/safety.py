@@ -66,6 +66,10 @@ CHECKS: tuple[Check, ...] = (
           "virtual robots"),
     Check("P6", "single instance", "claim", "another collector of this computer moves the same robot", "", host.rival,
           "wait for its end, or stop it with Ctrl-C: it damps the robot first"),
+    Check("P6", "journal", "claim", "in the recording's folder a journal of the same robot, or that does not say of "
+          f"which, was written less than {host.BEING_WRITTEN:.0f} s ago: by a collector that this computer cannot see",
+          "", host.journal, "wait for its end; if no collector runs anywhere, wait five seconds, then "
+          "python -m collect recover FILE"),
     Check("P13", "target", "computer", "the recording or its journal exists, or the folder cannot be written", "",
           host.disk, "choose another --out or --session; of an interrupted session: python -m collect recover FILE"),
     Check("P13", "room", "computer", "less room than three times the session and 200 MB", "", host.room,

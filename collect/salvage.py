@@ -95,7 +95,8 @@ def held(path: Path) -> Iterator[None]:
         UserError: when it is not a journal, cannot be opened, or its session has not ended.
     """
     if path.suffix != SUFFIX:
-        raise UserError("not a journal", where=str(path), fix=f"name a *{SUFFIX} file or the folder that holds it")
+        fix = f"name a *{SUFFIX} file, the folder that holds it, or a recording (*.h5) that was not closed"
+        raise UserError("not a journal", where=str(path), fix=fix)
     file = _open(path)
     try:
         try:

@@ -80,17 +80,15 @@ def seal(journal: Path, folder: Path | None = None) -> Sealed:
         left = salvage.read(journal)
         target = recording.file_of(folder or journal.parent, str(left.header.get("session")))
         if os.path.lexists(target):
-            made = _sealed_before(target, left)
+            made = sealed_before(target, "journal", left.ring.stem)
         else:
             try:
                 made = _recording(left, journal)
             except (KeyError, TypeError, ValueError) as error:
                 what = f"the journal's header is not one of this program's ({type(error).__name__}: {error})"
                 raise UserError(what, where=str(journal), fix="recover it with the version that wrote it") from error
-            _write(made, target, journal)
-        lost = tuple((first, last) for first, last in json.loads(made.attributes["rows_lost"]))
-        gaps = int(np.count_nonzero(made.flags & GAP))
-        sealed = Sealed(target, len(made), gaps, sha256_of(target), lost, bool(made.attributes["journal_cut"]))
+            write(made, target, journal)
+        sealed = as_sealed(made, target)
         if sealed.complete:
             with contextlib.suppress(OSError):  # no right to remove it: then it stays
                 left.ring.unlink(missing_ok=True)
@@ -98,10 +96,26 @@ def seal(journal: Path, folder: Path | None = None) -> Sealed:
         return sealed
 
 
-def _sealed_before(target: Path, left: Salvage) -> Recording:
-    """The recording that stands there, if it was made of this journal by somebody who did not get to remove it."""
+def as_sealed(made: Recording, target: Path) -> Sealed:
+    """What is to be told of a recording that was made of what an interrupted writer left, and stands at `target`."""
+    lost = tuple((first, last) for first, last in json.loads(made.attributes["rows_lost"]))
+    gaps = int(np.count_nonzero(made.flags & GAP))
+    return Sealed(target, len(made), gaps, sha256_of(target), lost, bool(made.attributes.get("journal_cut", False)))
+
+
+def sealed_before(target: Path, mark: str, source: str) -> Recording:
+    """The recording that stands there, if it was made of the same source by somebody who did not get to say so.
+
+    Args:
+        target: where it stands.
+        mark: its attribute that names its source.
+        source: what that is to be.
+
+    Raises:
+        UserError: when it was made of something else, or is damaged.
+    """
     made = recording.read(target)
-    if made.attributes.get("journal") != left.ring.stem:
+    if made.attributes.get(mark) != source:
         raise UserError(
             "the recording exists, is of another session, and is never overwritten",
             where=str(target),
@@ -117,21 +131,26 @@ def _sealed_before(target: Path, left: Salvage) -> Recording:
     return made
 
 
-def _write(made: Recording, target: Path, journal: Path) -> None:
+def write(made: Recording, target: Path, source: Path) -> None:
+    """Write the recording that was made of what an interrupted writer left.
+
+    Raises:
+        UserError: when it cannot be written, or proven.
+    """
     try:
         recording.write(made, target)
     except UserError as error:
         raise UserError(
-            f"D5 seal failed ({error.what}); nothing is lost, the journal holds the session",
+            f"D5 seal failed ({error.what}); nothing is lost, {source.name} holds the session",
             where=str(target),
-            fix=f"{error.fix}; then python -m collect recover {journal}, with --out for another disk",
+            fix=f"{error.fix}; then python -m collect recover {source}, with --out for another disk",
         ) from error
 
 
 def _recording(left: Salvage, journal: Path) -> Recording:
     for name in set(left.header.get("missing", [])) & set(_FLOATS):
         left.rows[name] = np.nan
-    whole = _finite(left.rows)
+    whole = finite(left.rows)
     rows = salvage.flag_gaps(left.rows[whole])
     if len(rows) == 0:
         with contextlib.suppress(OSError):
@@ -139,7 +158,7 @@ def _recording(left: Salvage, journal: Path) -> Recording:
         what = "no row can be recovered: none was logged, or all are damaged"
         raise NothingLeftError(what, where=str(journal), fix="delete it")
     ended = left.outcome or {"state": "recovered", "stop_code": ""}
-    lost = _runs(np.union1d(left.lost, left.rows["number"][~whole]))
+    lost = runs(np.union1d(left.lost, left.rows["number"][~whole]))
     own = {"journal": left.ring.stem, "rows_lost": json.dumps(lost), "journal_cut": left.cut}
     return as_recording(left.header, rows, ended | own)
 
@@ -165,7 +184,7 @@ def as_recording(header: dict[str, Any], rows: NDArray[Any], attributes: dict[st
     )
 
 
-def _finite(rows: NDArray[Any]) -> NDArray[np.bool_]:
+def finite(rows: NDArray[Any]) -> NDArray[np.bool_]:
     """Which rows can be in a recording: what is delivered at all is finite in them."""
     good = np.ones(len(rows), dtype=bool)
     for name in _FLOATS:
@@ -174,10 +193,10 @@ def _finite(rows: NDArray[Any]) -> NDArray[np.bool_]:
     return good
 
 
-def _runs(numbers: NDArray[Any]) -> list[tuple[int, int]]:
+def runs(numbers: NDArray[Any]) -> list[tuple[int, int]]:
     """First and last of each run of consecutive numbers."""
-    runs = np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1) if len(numbers) else []
-    return [(int(run[0]), int(run[-1])) for run in runs]
+    found = np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1) if len(numbers) else []
+    return [(int(run[0]), int(run[-1])) for run in found]
 
 
 def _segments(header: dict[str, Any], segment: Any) -> Any:

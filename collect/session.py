@@ -55,7 +55,7 @@ def run(plan: Plan, options: Options) -> int:
     for left in interrupted(options.out):
         say(str(left))
     accepted = _accepted(options)
-    with claim(options.place):
+    with claim(options.place, options.out, accepted):
         confirm_hanging(options.place)
         move = partial(motion.move, plan, options, target, accepted=accepted)
         ending = guarded(options.place, move, Console())

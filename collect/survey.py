@@ -15,6 +15,7 @@ from collect.computer import Disk, Interface
 from collect.joints import LOWER, N_JOINTS, UPPER
 from collect.limits import MAX_LATE
 from collect.messages import LowState
+from collect.neighbours import Log
 from collect.switcher import Release
 
 CAUGHT_UP = 50
@@ -33,6 +34,10 @@ class Survey:
     """The peer may be incomplete."""
     rival: str | None = "nobody has looked"
     """Another collector on this computer for the same robot, None when there is none."""
+    place: str = ""
+    """Where the robot is: interface and domain."""
+    logs: tuple[Log, ...] | None = None
+    """Journals in the recording's folder, None when nobody has looked."""
     disk: Disk | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     """Of Python and the packages that a session depends on."""

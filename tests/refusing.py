@@ -15,10 +15,11 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
-from collect import computer, handshake, preflight, sealing
-from collect.acceptance import Acceptance
+from collect import computer, handshake, neighbours, preflight, sealing
+from collect.acceptance import Acceptance, Identity
 from collect.errors import exit_on_user_error
 from collect.heartbeat import Heartbeat
+from collect.journal import Journal
 from collect.link import Link, Place
 from collect.realtime import CONTROL, realtime
 
@@ -138,15 +139,30 @@ def unguarded(domain: int, there: str) -> None:
             damper.kill()
 
 
-def alone(domain: int) -> Mapping[str, Any]:
+def alone(domain: int, folder: Path) -> Mapping[str, Any]:
     """The preflight under the claim to be the only collector."""
-    with preflight.claim(Place("lo", domain)):
+    with preflight.claim(Place("lo", domain), folder):
         return robot(domain)
 
 
-def hold(domain: int, seconds: float) -> None:
+def claimed(place: Place, folder: Path, accepted: Acceptance | None = None) -> str:
+    """Claim and do nothing."""
+    with preflight.claim(place, folder, accepted):
+        return "claimed"
+
+
+def writing(path: Path, place: Place, identity: Identity) -> None:
+    """A collector as another computer has it: it claims nothing here, and logs to a journal until it is killed."""
+    about = {"robot": neighbours.described(place, identity)}
+    journal = Journal(path, 30_000, {"session": path.stem, "rate": 500.0, "attributes": about})
+    while True:
+        journal.append()
+        time.sleep(0.002)
+
+
+def hold(domain: int, folder: Path, seconds: float) -> None:
     """Claim and do nothing; a child of it goes on holding for so long."""
-    with preflight.claim(Place("lo", domain)):
+    with preflight.claim(Place("lo", domain), folder):
         if os.fork() == 0:
             time.sleep(seconds)
             os._exit(0)

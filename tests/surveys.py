@@ -37,6 +37,8 @@ def healthy(**changes) -> Survey:
         "interface": "eth0",
         "interfaces": (Interface("lo", True, ("127.0.0.1",)), Interface("eth0", True, ("192.168.123.99",))),
         "rival": None,
+        "place": "interface eth0, domain 0",
+        "logs": (),
         "disk": Disk("/data/s.h5", "", 1e9, 0.5e9, np.full(PROBES, 0.001)),
         "versions": {name: versions[0] for name, versions in TESTED.items()},
         "synchronised": True,

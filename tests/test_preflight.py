@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,8 +17,9 @@ from conftest import ROOT
 from go2 import Go2
 from surveys import measured
 
-from collect import handshake, preflight, robot_verdicts, switcher
+from collect import handshake, neighbours, preflight, robot_verdicts, salvage, switcher
 from collect.acceptance import Identity
+from collect.host_verdicts import BEING_WRITTEN
 from collect.joints import NAMES
 from collect.limits import MAX_LATE
 from collect.link import Place, free_domain
@@ -40,6 +42,7 @@ while True:
     writer.write(frame.seal())
     time.sleep(0.002)
 """
+PLACE = Place("lo", 7)
 COVERED: set[str] = set()
 
 
@@ -338,7 +341,7 @@ class TestSingleInstance:
     @pytest.mark.usefixtures("nothing_stiff")
     def test_of_two_at_once_one_proceeds(self, go2, refused, tmp_path):
         """The other sends nothing."""
-        children = [refusing.start(tmp_path, refusing.alone, go2.domain) for _ in range(1)]
+        children = [refusing.start(tmp_path, refusing.alone, go2.domain, tmp_path) for _ in range(2)]
         codes = [child.wait() for child in children]
         assert sorted(codes) == [0, 2], [child.text for child in children]
         first, second = sorted(children, key=lambda child: child.wait())
@@ -347,21 +350,97 @@ class TestSingleInstance:
 
     def test_the_claim_ends_with_the_last_process_that_shares_it(self, domain, tmp_path):
         """A child goes on commanding when its parent was killed; nothing is left to be cleaned up."""
-        holder = refusing.start(tmp_path, refusing.hold, domain, 1.0)
+        holder = refusing.start(tmp_path, refusing.hold, domain, tmp_path, 1.0)
         assert holder.wait() == 0
-        with pytest.raises(preflight.UserError, match="P6 another collector"), preflight.claim(Place("lo", domain)):
+        place = Place("lo", domain)
+        with pytest.raises(preflight.UserError, match="P6 another"), preflight.claim(place, tmp_path):
             pass
         deadline = time.monotonic() + 10.0
         while True:
             try:
-                with preflight.claim(Place("lo", domain)):
+                with preflight.claim(place, tmp_path):
                     break
             except preflight.UserError:
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
 
-    def test_two_robots_may_be_moved_at_once(self):
-        with preflight.claim(Place("lo", 7)), preflight.claim(Place("lo", 8)), preflight.claim(Place("eth0", 7)):
+    def test_two_robots_may_be_moved_at_once(self, tmp_path):
+        with contextlib.ExitStack() as all_of_them:
+            for place in (Place("lo", 7), Place("lo", 8), Place("eth0", 7)):
+                all_of_them.enter_context(preflight.claim(place, tmp_path))
+
+
+class TestCollectorElsewhere:
+    """One that claims nothing on this computer, but writes its journal to the same folder."""
+
+    @pytest.fixture
+    def elsewhere(self, tmp_path):
+        """Starts one, and returns once its journal is there."""
+        started = []
+
+        def start(path: Path, place: Place, identity: Identity) -> refusing.Child:
+            path.parent.mkdir(exist_ok=True)
+            child = refusing.start(tmp_path, refusing.writing, path, place, identity)
+            started.append((child, path))
+            while not any(log.place for log in neighbours.logs(path.parent) if log.path == str(path)):
+                assert child.process.is_alive(), child.text
+                time.sleep(0.01)
+            return child
+
+        yield start
+        for child, path in started:
+            child.process.kill()
+            child.process.join()
+            salvage.read(path).ring.unlink(missing_ok=True)
+
+    @covers("P6 journal")
+    @pytest.mark.parametrize("told", [True, False], ids=["by its number", "by its place"])
+    def test_it_is_refused_until_it_has_been_silent_for_five_seconds(self, told, elsewhere, refused, tmp_path):
+        """With the file and its age; once it was killed and its journal is old, only `recover` is left to be done."""
+        path, place = tmp_path / "recordings" / "theirs.journal", Place("eth0", 0)
+        number = (7, 8) if told else (0, 0)
+        known = measured(robot=Identity(number, (1, 2)))
+        writer = elsewhere(path, Place("wlan0", 0) if told else place, Identity(number, (1, 2)))
+        time.sleep(1.0)  # it writes on
+        words = rf"another collector wrote {re.escape(str(path))} 0\.\d s ago, of interface \w+, domain 0"
+        refused(refusing.start(tmp_path, refusing.claimed, place, path.parent, known), "P6 journal", words)
+        writer.process.kill()
+        refused(refusing.start(tmp_path, refusing.claimed, place, path.parent, known), "P6 journal", "another coll")
+        time.sleep(BEING_WRITTEN)
+        late = refusing.start(tmp_path, refusing.claimed, place, path.parent, known)
+        assert late.wait() == 0, late.text
+        assert sorted(file.name for file in path.parent.iterdir()) == [path.name]
+
+    def test_that_of_another_robot_is_not(self, elsewhere, tmp_path):
+        """Two may be recorded to one folder: real ones at places of one name, virtual ones in two domains."""
+        ours, theirs = Identity((7, 8), (1, 2)), Identity((7, 9), (1, 2))
+        elsewhere(tmp_path / "recordings" / "real.journal", Place("eth0", 0), theirs)
+        elsewhere(tmp_path / "recordings" / "virtual.journal", Place("lo", 20), Identity((0, 0), (0, 0)))
+        with preflight.claim(Place("eth0", 0), tmp_path / "recordings", measured(robot=ours)):
+            pass
+        with preflight.claim(Place("lo", 2), tmp_path / "recordings"):
+            pass
+
+    @pytest.mark.parametrize("content", [b"", b"not one of ours"])
+    def test_a_journal_that_does_not_say_whose_it_is_may_be_ours(self, content, tmp_path):
+        """One that is just being made, or another version's."""
+        (tmp_path / "new.journal").write_bytes(content)
+        with pytest.raises(preflight.UserError, match=r"P6 .* which does not say"), preflight.claim(PLACE, tmp_path):
+            pass
+
+    def test_what_is_no_file_is_no_journal(self, tmp_path):
+        """A pipe of that name would be waited for, a link leads to another folder's."""
+        os.mkfifo(tmp_path / "pipe.journal")
+        (tmp_path / "link.journal").symlink_to("/dev/null")
+        (tmp_path / "folder.journal").mkdir()
+        with preflight.claim(PLACE, tmp_path):
+            pass
+
+    def test_a_clock_that_differs_is_not_asked(self, elsewhere, monkeypatch, tmp_path):
+        """What is dated by a network's disk is held against its time, not this computer's."""
+        elsewhere(tmp_path / "theirs.journal", PLACE, Identity((0, 0), (0, 0)))
+        monkeypatch.setattr(time, "time", lambda: 0.0)
+        with pytest.raises(preflight.UserError, match="P6 another collector"), preflight.claim(PLACE, tmp_path):
             pass
 
 

@@ -123,6 +123,11 @@ def evil(path, kind):
             file.create_dataset("q", (10**10, 12), "f4", chunks=(1000, 12))
         elif kind == "wrong type":
             file.create_dataset("q", data=np.zeros((50, 12), "f8"))
+        elif kind == "scalar":
+            del file["accel"]  # the first that is looked at
+            file["q"], file["accel"] = np.zeros((50, 12), "f4"), np.float32(0)
+        elif kind == "no space":
+            file["q"] = h5py.Empty("f4")
         elif kind == "wrong shape":
             file.create_dataset("q", data=np.zeros((49, 12), "f4"))
         elif kind == "stranger":
@@ -131,7 +136,18 @@ def evil(path, kind):
 
 
 @pytest.mark.parametrize(
-    "kind", ["external storage", "external link", "soft link", "huge", "wrong type", "wrong shape", "stranger"]
+    "kind",
+    [
+        "external storage",
+        "external link",
+        "soft link",
+        "huge",
+        "wrong type",
+        "wrong shape",
+        "scalar",
+        "no space",
+        "stranger",
+    ],
 )
 def test_hostile_files_are_refused_before_their_data_is_read(tmp_path, kind):
     """Nothing of another file is ever read through a recording."""

@@ -13,6 +13,7 @@ from collect.acceptance import Identity
 from collect.computer import Interface
 from collect.host_verdicts import TESTED
 from collect.joints import BY_KIND, LOWER
+from collect.neighbours import Log
 from collect.safety import CHECKS as ALL
 from collect.safety import found
 from collect.survey import Survey
@@ -45,6 +46,11 @@ def states(path: str, value, rows=slice(None)):
 
 def changed(**changes):
     return lambda: healthy(**changes)
+
+
+def log(**changes):
+    """Of the healthy robot, just written."""
+    return Log(**({"path": "/data/t.journal", "age": 0.1, "place": healthy().place, "serial": ROBOT.serial} | changes))
 
 
 def disk(**changes):
@@ -85,6 +91,15 @@ FAULTS = {
         changed(interface="<eth0>", interfaces=(Interface("<eth0>", True, ("192.168.123.99",)),)),
     ],
     "P6 single instance": [changed(rival="pid 812")],
+    "P6 journal": [
+        changed(logs=(log(age=0.4),)),
+        changed(logs=(log(age=60.0), log(age=4.9))),
+        changed(logs=(log(age=np.nan),)),
+        changed(logs=(log(serial=""),)),
+        changed(logs=(log(place="interface wlan0, domain 0"),)),
+        changed(logs=(log(place="", serial=""),)),
+        changed(logs=None),
+    ],
     "P13 target": [disk(obstacle="s.h5 exists and is never overwritten")],
     "P13 room": [disk(free=0.4e9), disk(free=np.nan), disk(needed=np.nan)],
     "P13 sync": [disk(sync=np.r_[np.full(18, 0.001), 0.2, 0.2]), disk(sync=np.full(20, np.nan))],
@@ -159,6 +174,28 @@ FAULTS = {
 def test_nothing_trips_on_a_healthy_robot():
     """Not even where the robot's clock wraps."""
     assert found(healthy(), *STAGES) == []
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        log(age=5.0),
+        log(serial="00000007-00000009"),
+        log(serial="", place="interface eth0, domain 1"),
+        log(serial="", place="interface eth01, domain 0"),
+    ],
+)
+def test_a_journal_that_is_not_written_or_of_another_robot_is_none_of_ours(other):
+    """Five seconds old; another serial number at a place of the same name; another place where it has no number."""
+    assert found(healthy(logs=(other,)), *STAGES) == []
+
+
+def test_a_robot_without_a_number_is_known_by_its_place():
+    """A virtual one, of which nothing was measured: two in their own domains may be recorded to one folder."""
+    virtual = {"accepted": None, "place": "interface lo, domain 1"}
+    same, other = log(place="interface lo, domain 1"), log(place="interface lo, domain 11")
+    assert [check.name for check, _ in found(healthy(logs=(same,), **virtual), "claim")] == ["P6 journal"]
+    assert found(healthy(logs=(other,), **virtual), "claim") == []
 
 
 def test_resting_calves_may_be_beyond_their_range():

@@ -75,27 +75,29 @@ def show(
 
 
 def recover(journals: Sources, out: Path | None = None) -> int:
-    """Make valid recordings of interrupted sessions.
+    """Make valid recordings of interrupted sessions, and of *.h5 files that their writer did not close.
 
-    A journal is removed once its recording is proven to hold all of its rows. Exit codes: 0 complete, 3 rows were
-    damaged and dropped, 1 nothing could be recovered.
+    A journal is removed once its recording is proven to hold all of its rows; an unclosed NAME.h5 stays as it is beside
+    its NAME-recovered.h5. Exit codes: 0 complete, 3 rows were damaged and dropped, 1 nothing could be recovered.
 
     Args:
-        journals: The *.journal files they left, or the folders that hold them.
-        out: Folder for the recordings; that of the journal by default.
+        journals: The *.journal files they left, or the folders that hold them; unclosed *.h5 files.
+        out: Folder for the recordings; that of the journal or file by default.
     """
+    from collect import unclosed
     from collect.salvage import NothingLeftError, find
     from collect.sealing import seal
 
     codes = {0}
     for path in find([*journals]):
         try:
-            sealed = seal(path, out)
+            live = path.suffix == unclosed.SUFFIX
+            sealed = unclosed.recover(path, out) if live else seal(path, out)
         except NothingLeftError as error:
             print(f"error: {error}", file=sys.stderr)
             codes.add(1)
             continue
-        kept = "" if sealed.complete else f"; {path} is kept"
+        kept = f"; {path} is kept" if live or not sealed.complete else ""
         print(f"recovered {sealed}{kept}")
         codes.add(0 if sealed.complete else 3)
     return 1 if 1 in codes else max(codes)

@@ -151,7 +151,7 @@ MUTANTS = (
     (
         "P6",
         "collect/session.py",
-        "    with claim(options.place):\n",
+        "    with claim(options.place, options.out, accepted):\n",
         "    if True:\n",
         f"{_DEATHS}::test_a_second_session_is_refused_and_the_first_goes_on",
     ),

@@ -2,6 +2,7 @@
 
 _JOURNAL, _SALVAGE, _SEALING = "collect/journal.py", "collect/salvage.py", "collect/sealing.py"
 _DURABLE, _RECORDING, _VERBS = "collect/durable.py", "collect/recording.py", "collect/verbs/recordings.py"
+_UNCLOSED, _INSPECTION, _APART = "collect/unclosed.py", "collect/inspection.py", "collect/apart.py"
 _ROWS, _POWER = "tests/faults/test_recording_faults.py", "tests/faults/test_power_cut.py"
 _SEAL, _FILES, _UNIT = (
     "tests/faults/test_sealing_faults.py",
@@ -13,6 +14,9 @@ _REFUSED = f"{_SEAL}::test_a_disk_that_refuses_the_recording_costs_nothing"
 _ORDER = f"{_SEAL}::test_what_gets_a_name_is_on_the_disk_before"
 _REFUSING = f"{_ROWS}::test_a_disk_that_refuses_costs_no_row"
 _FLIPPED, _CUT = f"{_ROWS}::test_no_flipped_bit_passes", f"{_ROWS}::test_a_journal_cut_short_gives_its_prefix"
+_LIVE = "tests/faults/test_unclosed.py"
+_LIVE_TOLD = f"{_LIVE}::test_the_verb_says_what_it_recovered"
+_STRANGER = f"{_LIVE}::test_a_strangers_file_is_refused_before_its_data_is_read"
 _FOUND = f"{_FILES}::test_a_flipped_bit_in_a_recording_is_found"
 _OVERWRITTEN = f"{_FILES}::test_nothing_is_overwritten"
 _CRC = '        good[k] = zlib.crc32(rows[k].tobytes()[:-4], salt) == rows["crc"][k]\n'
@@ -68,8 +72,8 @@ MUTANTS = (
     (
         "D5",
         _SEALING,
-        "            _write(made, target, journal)\n",
-        "            journal.unlink()\n            _write(made, target, journal)\n",
+        "            write(made, target, journal)\n",
+        "            journal.unlink()\n            write(made, target, journal)\n",
         _KILLED,
     ),
     (
@@ -81,12 +85,12 @@ MUTANTS = (
     ),
     ("D5", _DURABLE, "    sweep(path)\n", "", _KILLED),
     ("D5", _SEALING, "    sweep(target)\n", "", _KILLED),
-    ("D5", _SEALING, '    if made.attributes.get("journal") != left.ring.stem:\n', "    if True:\n", _KILLED),
+    ("D5", _SEALING, "    if made.attributes.get(mark) != source:\n", "    if True:\n", _KILLED),
     ("D5", _SEALING, "    if not sidecar_of(target).exists():\n", "    if False:\n", _KILLED),
     (
         "D5",
         _SEALING,
-        '    if made.attributes.get("journal") != left.ring.stem:\n',
+        "    if made.attributes.get(mark) != source:\n",
         "    if False:\n",
         f"{_SEAL}::test_a_recording_of_another_session_is_not_taken_for_ours",
     ),
@@ -164,6 +168,42 @@ MUTANTS = (
         "",
         f"{_FILES}::test_a_file_that_was_not_closed_is_refused_and_left_alone",
     ),
+    (
+        "D7",
+        _INSPECTION,
+        '    if closed and "content_sha256" not in file.attrs:\n',
+        "    if False:\n",
+        f"{_LIVE}::test_flushed_rows_of_a_killed_writer_are_recovered[default]",
+    ),
+    (
+        "D7",
+        _UNCLOSED,
+        'h5py.File(copy, "r", swmr=True)',
+        'h5py.File(copy, "r")',
+        f"{_LIVE}::test_flushed_rows_of_a_killed_writer_are_recovered[swmr]",
+    ),
+    ("D7", _UNCLOSED, "byte_offset is None", "byte_offset == -1", f"{_LIVE} -k between_any_two_writes"),
+    ("D7", _UNCLOSED, "if dataset.id.get_storage_size() else", "if True else", f"{_LIVE} -k room"),
+    ("D7", _UNCLOSED, 'np.diff(rows["time"]) > 0.0', 'np.diff(rows["time"]) > -1.0', f"{_LIVE} -k room"),
+    ("D7", _UNCLOSED, "        except OSError:  # its", "        except KeyError:  # its", f"{_LIVE} -k checksum"),
+    ("D7", _UNCLOSED, "rows[whole]", "rows", f"{_LIVE} -k not_finite"),
+    ("D7", _UNCLOSED, "        rows[name] = np.nan\n", "        pass\n", f"{_LIVE} -k not_finite"),
+    ("D7", _UNCLOSED, "    if declared > len(rows):\n", "    if False:\n", _LIVE_TOLD),
+    ("D7", _UNCLOSED, 'if "content_sha256" in file.attrs:', "if False:", _LIVE_TOLD),
+    ("D7", _UNCLOSED, "if _is_locked(source.fileno()):", "if False:", f"{_LIVE} -k in_peace"),
+    ("D7", _UNCLOSED, "        if sha256_of(path) != digest:", "        if False:", f"{_LIVE} -k changes_while"),
+    ("D7", _UNCLOSED, "        copy.unlink(missing_ok=True)\n", "        pass\n", f"{_LIVE} -k plainly"),
+    ("D7", _UNCLOSED, "        if not os.path.lexists(target):\n", "        if True:\n", f"{_LIVE} -k killed_anywhere"),
+    ("D7", _UNCLOSED, "        sweep(target)\n", "", f"{_LIVE} -k nothing_is_overwritten"),
+    ("D7", _UNCLOSED, "    check_structure(file, path, closed=False)\n", "", f"{_STRANGER}[stranger]"),
+    (
+        "D7",
+        _UNCLOSED,
+        'attributes.get("joint_names", list(NAMES)) != ',
+        "list(NAMES) != ",
+        f"'{_STRANGER}[other joints]'",
+    ),
+    ("D7", _APART, "            _limit()\n", "", "tests/test_apart.py -k memory"),
     # bad disks
     (
         "D8",

@@ -16,6 +16,7 @@ from left import ROWS, Left, left, refusing
 from mounts import mounted
 from promises import FULL, record, times
 from sessions import ROOT, header, log, wrong
+from steps import kill_at, steps_of
 
 from collect import durable, recording, sealing
 from collect.errors import UserError
@@ -23,59 +24,17 @@ from collect.journal import Journal
 
 pytestmark = pytest.mark.slow
 
-SEALERS = {str(ROOT / "collect" / f"{name}.py") for name in ("sealing", "salvage", "recording", "durable")}
-
-
-def tracer(at_line):
-    """A trace function that calls `at_line` with file and line of each line of our code that is run."""
-
-    def trace(frame, event, _):
-        if frame.f_code.co_filename not in SEALERS:
-            return None
-        if event == "line":
-            at_line((frame.f_code.co_filename, frame.f_lineno))
-        return trace
-
-    return trace
-
-
-def steps_of_a_seal(left: Left) -> list[int]:
-    """Which of the lines run in a seal are the first or the last time that this line is run."""
-    lines = []
-    before = sys.gettrace()
-    sys.settrace(tracer(lines.append))
-    try:
-        sealing.seal(left.path)
-    finally:
-        sys.settrace(before)
-    last = {line: step for step, line in enumerate(lines, 1)}
-    first = {line: step for step, line in reversed([*enumerate(lines, 1)])}
-    return sorted({*first.values(), *last.values()})
-
-
-def kill_a_seal_at(step: int, journal: Path) -> None:
-    """Have a process seal, and be killed at that line of those it runs."""
-    process = os.fork()
-    if process == 0:
-        count = iter(range(1, step))
-        sys.settrace(tracer(lambda _: next(count, None) or os.kill(os.getpid(), signal.SIGKILL)))
-        try:
-            sealing.seal(journal)
-        finally:
-            os._exit(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == -signal.SIGKILL
-
 
 def test_a_seal_killed_anywhere_leaves_all_or_nothing(left, record_property):
     """The name holds nothing or the whole recording, the journal stays until then, and the next seal completes it."""
     measured = record(record_property, "D5", "nothing or all")
-    steps = steps_of_a_seal(left)
+    steps = steps_of(lambda: sealing.seal(left.path))
     steps = steps if FULL else [*steps[:-60:10], *steps[-60::2]]
     target = left.folder / "s.h5"
     whole = 0
     for step in steps:
         left.put_back()
-        kill_a_seal_at(step, left.path)
+        kill_at(step, lambda: sealing.seal(left.path))
         if target.exists():
             whole += 1
             assert (len(recording.read(target)), wrong(recording.read(target))) == (ROWS, 0)
