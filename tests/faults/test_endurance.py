@@ -23,16 +23,16 @@ pytestmark = [
     pytest.mark.skipif(not VARIANTS, reason="ten minutes: make faults runs it"),
 ]
 
-SEGMENT, SETTLED = (145, 60.0) if FULL else (30, 30.0)
+EACH, SETTLED = (145, 60.0) if FULL else (30, 30.0)
 """Length of each of four segments; memory is compared with that of this moment [s]."""
 CONFIG = f"""
 name: ten-minutes
 rest: 0.3
 segments:
-  - {{name: a, kind: chirp, duration: {SEGMENT}, amplitude: [0.1, 0.1, 0.15], f0: 0.3, f1: [5], kp: [25], kd: [0.5]}}
-  - {{name: b, kind: chirp, duration: {SEGMENT}, amplitude: [0.15, 0.15, 0.2], f0: 0.3, f1: [4], kp: [25], kd: [1]}}
-  - {{name: c, kind: staircase, duration: {SEGMENT}, amplitude: [0.1], f0: 0.3, f1: [4], kp: [25], kd: [0.5]}}
-  - {{name: a_repeat, kind: chirp, duration: {SEGMENT}, amplitude: [0.1, 0.1, 0.15], f0: 0.3, f1: [5], kp: [25], kd: [0.5]}}
+  - {{name: a, kind: chirp, duration: {EACH}, amplitude: [0.1, 0.1, 0.15], f0: 0.3, f1: [5], kp: [25], kd: [.5]}}
+  - {{name: b, kind: chirp, duration: {EACH}, amplitude: [0.15, 0.15, 0.2], f0: 0.3, f1: [4], kp: [25], kd: [1]}}
+  - {{name: c, kind: staircase, duration: {EACH}, amplitude: [0.1], f0: 0.3, f1: [4], kp: [25], kd: [0.5]}}
+  - {{name: a_repeat, kind: chirp, duration: {EACH}, amplitude: [0.1, 0.1, 0.15], f0: 0.3, f1: [5], kp: [25], kd: [.5]}}
 """
 LEAK = 1e6
 """A loop that kept four bytes of each tick would be over it [B]."""
@@ -59,7 +59,7 @@ def test_ten_minutes_at_500_hz(domain, virtual_go2, tmp_path, record_property):
     statistics = json.loads(sealed.attributes["statistics"])
     assert statistics["missing"] == 0
     assert not (sealed.flags & GAP).any()
-    assert len(sealed) > 4 * SEGMENT * 500
+    assert len(sealed) > 4 * EACH * 500
     assert newest - settled < LEAK
     grown, late = (newest - settled) / 1e6, statistics["late_max_ms"]
     words = f"0 of {len(sealed)} ticks missing, {grown:+.2f} MB, at worst {late:.1f} ms late"
