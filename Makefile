@@ -23,7 +23,7 @@ test: check install-0.10
 bench: install
 	$(RUN) -m pytest tests/benchmarks -s
 
-# How near everything comes to what the virtual Go2 hides: sessions, a training and a fit, five minutes.
+# How near everything comes to what the virtual Go2 hides: sessions, two trainings and a fit, a quarter of an hour.
 reach: install
 	REACH=full $(RUN) -m pytest tests/benchmarks/test_reach.py -s
 
