@@ -14,6 +14,7 @@ import pytest
 import refusing
 from conftest import ROOT
 from go2 import Go2
+from place import INTERFACE
 from surveys import measured
 
 from collect import handshake, preflight, robot_verdicts, switcher
@@ -32,7 +33,7 @@ COMMANDER = """
 import sys, time
 from collect.link import LOWCMD, Link
 from collect.messages import CommandFrame, LowCmd
-link = Link("lo", int(sys.argv[1]))
+link = Link(sys.argv[1], int(sys.argv[2]))
 writer, frame = link.writer(LOWCMD, LowCmd), CommandFrame()
 print("silent", flush=True)
 sys.stdin.readline()
@@ -266,7 +267,7 @@ class TestSecondCommander:
     @pytest.fixture
     def commander(self, go2):
         other = subprocess.Popen(
-            [sys.executable, "-c", COMMANDER, str(go2.domain)],
+            [sys.executable, "-c", COMMANDER, INTERFACE, str(go2.domain)],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -277,6 +278,7 @@ class TestSecondCommander:
         other.kill()
         other.communicate()
 
+    @pytest.mark.cable
     @covers("P4 second commander")
     @pytest.mark.usefixtures("nothing_stiff")
     def test_it_is_refused_by_name(self, go2, commander, refused, tmp_path):
@@ -330,14 +332,14 @@ class TestSingleInstance:
 
     def test_the_claim_ends_with_the_last_process_that_shares_it(self, domain, tmp_path):
         """A child goes on commanding when its parent was killed; nothing is left to be cleaned up."""
-        holder = refusing.start(tmp_path, refusing.hold, domain, 1.0)
+        holder, where = refusing.start(tmp_path, refusing.hold, domain, 1.0), Place(INTERFACE, domain)
         assert holder.wait() == 0
-        with pytest.raises(preflight.UserError, match="P6 another collector"), preflight.claim(Place("lo", domain)):
+        with pytest.raises(preflight.UserError, match="P6 another collector"), preflight.claim(where):
             pass
         deadline = time.monotonic() + 10.0
         while True:
             try:
-                with preflight.claim(Place("lo", domain)):
+                with preflight.claim(where):
                     break
             except preflight.UserError:
                 assert time.monotonic() < deadline

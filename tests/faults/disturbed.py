@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import place
 import pytest
-from conftest import JITTER, ROOT, children, planned
+from conftest import JITTER, children, planned
 from go2 import Go2
 from held_up import was_held_up
 from oracle import Oracle
@@ -168,17 +169,14 @@ def disturbed(plan, domain, go2, tmp_path) -> Iterator[Callable[..., Disturbed]]
         *robot: str, after: float = 0.3, patch: str = "", moving: bool = True, before=(), options=JITTER
     ) -> Disturbed:
         one = go2(*robot)
-        words = ["run", str(plan), "--interface", "lo", "--domain", str(domain), "--out", str(tmp_path)]
-        words += [*options, "--session", "s"]
+        words = [*place.session(plan, domain, tmp_path), *options]
         code = f"{'' if FULL else SHORTENED}{patch}\n{MAIN}"
         command = [sys.executable, "-c", code]
         made = Disturbed(one, None, Oracle(one.wire), tmp_path, domain)
         if before:
             made.fault(*before)
         for _ in range(TRIES):
-            session = subprocess.Popen(
-                [*command, *words], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-            )
+            session = place.begun([*command, *words])
             made = Disturbed(one, session, made.oracle, tmp_path, domain)
             running.append(made)
             if not moving or made.oracle.until_stiff(session):
@@ -204,7 +202,7 @@ def disturbed(plan, domain, go2, tmp_path) -> Iterator[Callable[..., Disturbed]]
     for sealed in {one.recording for one in running if one.recording.exists()}:
         journal = recording.read(sealed).attributes["journal"]
         assert not list(MEMORY.glob(f"{journal}*")), "what was sealed is still in memory"
-    with alone("lo", domain) as rival:
+    with alone(place.INTERFACE, domain) as rival:
         assert rival is None, "a session that has ended still claims the robot"
 
 
