@@ -184,6 +184,7 @@ def disturbed(plan, domain, go2, tmp_path) -> Iterator[Callable[..., Disturbed]]
             made.wait()
             if not was_held_up(made.errors):
                 break
+            made.recording.unlink(missing_ok=True)  # of one that was stopped before anybody saw it move
         assert not moving or made.errors == "", f"never moved: {made.errors}"
         if moving:
             assert made.control  # known before it ends, so that its end can be told
