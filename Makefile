@@ -1,4 +1,4 @@
-# make demo | make test | make check | make bench | make reach | make faults | make clean
+# make demo | make test | make check | make bench | make reach | make faults | make cable | make clean
 # Everything runs from the checkout in .venv, or .venv-0.10; nothing is installed outside them.
 
 VENV := .venv
@@ -9,15 +9,19 @@ VENV_0_10 := .venv-0.10
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: demo test check lint fast bench reach faults install install-0.10 clean
+.PHONY: demo test check lint fast bench reach faults cable install install-0.10 clean
 
 demo: install
 	$(RUN) -m deploy.demo
+
+# These can meet their robot at the other end of a network cable, between two network namespaces, too (tests/place.py).
+SESSIONS := tests/faults/test_checks.py tests/faults/test_deaths.py tests/test_preflight.py tests/test_session.py
 
 # What takes long shares the two cores, file by file; what moves a robot or is judged by its speed then runs alone.
 test: check install-0.10
 	OMP_NUM_THREADS=1 $(RUN) -m pytest tests -n 2 --dist loadfile -m "slow and not dds and not timed"
 	$(RUN) -m pytest tests -m "(dds or timed) and not long"
+	CABLE=1 $(RUN) -m pytest $(SESSIONS) -m cable
 
 # Our loop against a bare one of the SDK's, our training against the usual one: ratios in one run.
 bench: install
@@ -30,6 +34,10 @@ reach: install
 # All counts of the fault suite, all mutants, and the table docs/faults.md; an hour and a half on a quiet machine.
 faults: install
 	$(RUN) tests/faults/report.py
+
+# Every fault of a session, and preflight, over a network cable; eleven minutes. Skipped without the right to lay one.
+cable: install
+	CABLE=1 $(RUN) -m pytest $(SESSIONS)
 
 # Lint and types beside the tests that need neither DDS nor minutes.
 check: install

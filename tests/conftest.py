@@ -1,4 +1,4 @@
-"""What the tests share: free DDS domains, real processes on loopback, real logs."""
+"""What the tests share: free DDS domains, real processes, real logs."""
 
 from __future__ import annotations
 
@@ -11,19 +11,32 @@ from pathlib import Path
 
 import pytest
 from held_up import held_up, was_held_up
+from namespaces import lay_cable
+from place import ROOT, at_the_robot
 
 from collect.link import free_domain
-
-ROOT = Path(__file__).resolve().parent.parent
 
 JITTER = ("--accept-jitter", "0.015")
 """What a session accepts of its loop where lateness is not what is judged: a machine that is virtual, or busy with
 other tests, stands still for 8 ms now and then."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+_NO_CABLE = pytest.StashKey[str]()
+
+
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """With CABLE=1 all that follows happens at our end of a network cable."""
+    try:
+        lay_cable()
+    except pytest.skip.Exception as refused:
+        config.stash[_NO_CABLE] = str(refused)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What moves a robot is repeated where the machine held it up, if it does not say otherwise itself."""
     for item in items:
+        if _NO_CABLE in config.stash:
+            item.add_marker(pytest.mark.skip(config.stash[_NO_CABLE]))
         if item.get_closest_marker("dds") and not item.get_closest_marker("flaky"):
             item.add_marker(held_up())
 
@@ -64,7 +77,7 @@ def virtual_go2(domain: int) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     started: list[tuple[subprocess.Popen[str], int]] = []
 
     def start(*arguments: str, code: int = 0) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "collect", "robot", "--domain", str(domain), *arguments]
+        command = at_the_robot("robot", domain, *arguments)
         robot = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         started.append((robot, code))
         assert robot.stdout is not None
@@ -82,11 +95,11 @@ def virtual_go2(domain: int) -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
 
 def verb(
-    *arguments: object, cwd: Path = ROOT, timeout: float = 300.0, python: str | Path = sys.executable
+    *arguments: object, cwd: Path = ROOT, timeout: float = 300.0, python: str | Path = sys.executable, typed: str = ""
 ) -> subprocess.CompletedProcess[str]:
-    """Run `python -m …` as a user does."""
+    """Run `python -m …` as a user does, who types what is asked for."""
     command = [python, "-m", *(str(argument) for argument in arguments)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=timeout, check=False)
+    return subprocess.run(command, cwd=cwd, input=typed, capture_output=True, text=True, timeout=timeout, check=False)
 
 
 def recorded(name: str, source: Path, out: Path, *place: object) -> subprocess.CompletedProcess[str]:

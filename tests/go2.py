@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 from conftest import ROOT
+from place import at_the_robot
 
 
 class Go2:
-    """On loopback, in a domain of the test's."""
+    """Where the tests' robot is, in a domain of the test's."""
 
     def __init__(self, folder: Path, domain: int, *arguments: str) -> None:
         """Start it and wait until it is there."""
         self.domain, self.arguments, self.wire = domain, arguments, folder / "wire"
-        words = ["robot", "--domain", str(domain), "--faults", "--wire", str(self.wire), *arguments]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "collect", *words],
+            at_the_robot("robot", domain, "--faults", "--wire", str(self.wire), *arguments),
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -15,6 +15,8 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
+from place import INTERFACE
+
 from collect import computer, handshake, neighbours, preflight, sealing
 from collect.acceptance import Acceptance, Identity
 from collect.errors import exit_on_user_error
@@ -29,7 +31,7 @@ import numpy as np
 from collect import damping
 from collect.link import LOWCMD, Link
 from collect.messages import LowCmd
-writer, message = Link("lo", int(sys.argv[1])).writer(LOWCMD, LowCmd), damping.frame(np.zeros(12)).seal()
+writer, message = Link(sys.argv[1], int(sys.argv[2])).writer(LOWCMD, LowCmd), damping.frame(np.zeros(12)).seal()
 while True:
     writer.write(message)
     time.sleep(0.01)
@@ -96,9 +98,9 @@ def robot(
     """The preflight, shortened if not `whole`, of a robot that was measured or need not be."""
     start = time.monotonic()
     with realtime(CONTROL):
-        link = Link("lo", domain)
+        link = Link(INTERFACE, domain)
         times = {} if whole else SHORT
-        where = f"interface lo, domain {domain}"
+        where = str(Place(INTERFACE, domain))
         found = preflight.preflight(link, where, simulator=simulator, accepted=accepted, max_late=max_late, **times)
     return {
         "seconds": time.monotonic() - start,
@@ -124,14 +126,14 @@ def without_realtime(domain: int) -> Mapping[str, Any]:
 def unguarded(domain: int, there: str) -> None:
     """Control's search for its guard: it has not started, or is `mute`, or mute while `somebody` else damps."""
     handshake.GUARD_ANSWERS = 0.5
-    page, where = Heartbeat(), f"interface lo, domain {domain}"
-    link = Link("lo", domain)
+    page, where = Heartbeat(), str(Place(INTERFACE, domain))
+    link = Link(INTERFACE, domain)
     if there:
         page.guard = "a participant that sends nothing"
     others = handshake.hear_guard(link, page, where)
     if there != "somebody":
         return handshake.hear_guard_damp(link, others, page, where)
-    with subprocess.Popen([sys.executable, "-c", DAMPER, str(domain)]) as damper:
+    with subprocess.Popen([sys.executable, "-c", DAMPER, INTERFACE, str(domain)]) as damper:
         try:
             assert others.take(10.0), "the damper is not heard"
             handshake.hear_guard_damp(link, others, page, where)
@@ -141,7 +143,7 @@ def unguarded(domain: int, there: str) -> None:
 
 def alone(domain: int, folder: Path) -> Mapping[str, Any]:
     """The preflight under the claim to be the only collector."""
-    with preflight.claim(Place("lo", domain), folder):
+    with preflight.claim(Place(INTERFACE, domain), folder):
         return robot(domain)
 
 
@@ -162,7 +164,7 @@ def writing(path: Path, place: Place, identity: Identity) -> None:
 
 def hold(domain: int, folder: Path, seconds: float) -> None:
     """Claim and do nothing; a child of it goes on holding for so long."""
-    with preflight.claim(Place("lo", domain), folder):
+    with preflight.claim(Place(INTERFACE, domain), folder):
         if os.fork() == 0:
             time.sleep(seconds)
             os._exit(0)

@@ -14,6 +14,8 @@ from collect.switcher import Release
 
 N = 500
 ROBOT = Identity((7, 8), (1, 2))
+VIRTUAL = Identity((0, 0), (0, 0))
+"""What the virtual Go2 says that it is."""
 
 
 def measured(*, robot: Identity = ROBOT, without: str = "", **values: object) -> Acceptance:

@@ -15,6 +15,7 @@ import pytest
 import refusing
 from conftest import ROOT
 from go2 import Go2
+from place import INTERFACE
 from surveys import measured
 
 from collect import handshake, neighbours, preflight, robot_verdicts, salvage, switcher
@@ -34,7 +35,7 @@ COMMANDER = """
 import sys, time
 from collect.link import LOWCMD, Link
 from collect.messages import CommandFrame, LowCmd
-link = Link("lo", int(sys.argv[1]))
+link = Link(sys.argv[1], int(sys.argv[2]))
 writer, frame = link.writer(LOWCMD, LowCmd), CommandFrame()
 print("silent", flush=True)
 sys.stdin.readline()
@@ -269,7 +270,7 @@ class TestSecondCommander:
     @pytest.fixture
     def commander(self, go2):
         other = subprocess.Popen(
-            [sys.executable, "-c", COMMANDER, str(go2.domain)],
+            [sys.executable, "-c", COMMANDER, INTERFACE, str(go2.domain)],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -280,6 +281,7 @@ class TestSecondCommander:
         other.kill()
         other.communicate()
 
+    @pytest.mark.cable
     @covers("P4 second commander")
     @pytest.mark.usefixtures("nothing_stiff")
     def test_it_is_refused_by_name(self, go2, commander, refused, tmp_path):
@@ -352,13 +354,13 @@ class TestSingleInstance:
         """A child goes on commanding when its parent was killed; nothing is left to be cleaned up."""
         holder = refusing.start(tmp_path, refusing.hold, domain, tmp_path, 1.0)
         assert holder.wait() == 0
-        place = Place("lo", domain)
-        with pytest.raises(preflight.UserError, match="P6 another"), preflight.claim(place, tmp_path):
+        where = Place(INTERFACE, domain)
+        with pytest.raises(preflight.UserError, match="P6 another"), preflight.claim(where, tmp_path):
             pass
         deadline = time.monotonic() + 10.0
         while True:
             try:
-                with preflight.claim(place, tmp_path):
+                with preflight.claim(where, tmp_path):
                     break
             except preflight.UserError:
                 assert time.monotonic() < deadline

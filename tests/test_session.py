@@ -11,14 +11,15 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import place
 import pytest
-from conftest import JITTER, ROOT, children, planned, verb
+from conftest import JITTER, children, planned, verb
 from held_up import held_up
 
 from collect import plan as plan_file
 from collect import recording, sealing
 from collect.channels import GAP
-from collect.link import LOWCMD, Inbox, Link
+from collect.link import LOWCMD, Inbox, Link, Place
 from collect.messages import LowCmd
 from collect.safety import IN_MOTION
 
@@ -42,21 +43,14 @@ def plan(tmp_path_factory) -> Path:
 
 def start_run(plan: Path, domain: int, out: Path) -> subprocess.Popen[str]:
     """A session in the background, its live line readable."""
-    command = [sys.executable, "-m", "collect", "run", str(plan), "--interface", "lo", "--domain", str(domain)]
-    return subprocess.Popen(
-        [*command, "--out", str(out), "--session", "s", *JITTER],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    return place.begun([sys.executable, "-m", "collect", *place.session(plan, domain, out), *JITTER])
 
 
 class Wire:
     """A third participant that sees what is on rt/lowcmd."""
 
     def __init__(self, domain: int) -> None:
-        self._link = Link("lo", domain)
+        self._link = Link(place.INTERFACE, domain)
         self._inbox = Inbox(self._link, LOWCMD, LowCmd)
 
     def until(self, wanted, timeout: float):
@@ -83,8 +77,7 @@ def test_the_recording_is_what_the_robot_did(plan, domain, virtual_go2, tmp_path
     for name, words in note.items():
         record_property(name, words)
     robot = virtual_go2("--truth", str(tmp_path / "truth.h5"))
-    where = ("--interface", "lo", "--domain", domain, "--out", tmp_path)
-    done = verb("collect", "run", plan, *where, "--session", "s", *JITTER)
+    done = verb("collect", *place.session(plan, domain, tmp_path), *JITTER, typed=place.OPERATOR)
     assert done.returncode == 0, done.stderr
     assert "'normal' released" in done.stderr
     robot.send_signal(signal.SIGTERM)
@@ -98,7 +91,7 @@ def test_the_recording_is_what_the_robot_did(plan, domain, virtual_go2, tmp_path
     assert not session.missing
     assert session.attributes["state"] == "complete"
     assert json.loads(session.attributes["statistics"])["missing"] == 0
-    assert_provenance(session.attributes, plan_file.load(plan), f"interface lo, domain {domain}", session.q[0])
+    assert_provenance(session.attributes, plan_file.load(plan), str(Place(place.INTERFACE, domain)), session.q[0])
 
     truth = truth[np.searchsorted(truth["tick"], session.tick)]
     assert (truth["tick"] == session.tick).all()
@@ -127,10 +120,10 @@ def test_the_recording_is_what_the_robot_did(plan, domain, virtual_go2, tmp_path
     assert not list(tmp_path.glob("*.journal"))
 
 
-def assert_provenance(attributes, plan, place: str, posture) -> None:
+def assert_provenance(attributes, plan, where: str, posture) -> None:
     """What was moved, how, by what and when; a year later nobody remembers."""
     nobody = "serial number 00000000-00000000, firmware 00000000-00000000"  # is what the virtual Go2 says it is
-    assert attributes["robot"] == f"Go2 on {place}, {nobody}"
+    assert attributes["robot"] == f"Go2 on {where}, {nobody}"
     assert attributes["plan_sha256"] == plan.sha256
     assert attributes["config"] == plan.config
     assert attributes["mount"] == "hung"
@@ -197,7 +190,7 @@ def test_the_loop_goes_before_everything_that_can_wait(short_plan, domain, virtu
 def test_an_existing_recording_is_not_overwritten(plan, domain, virtual_go2, tmp_path):
     """Refused before the robot is even looked for."""
     (tmp_path / "s.h5").write_bytes(b"precious")
-    done = verb("collect", "run", plan, "--interface", "lo", "--domain", domain, "--out", tmp_path, "--session", "s")
+    done = verb("collect", *place.session(plan, domain, tmp_path))
     assert done.returncode == 2
     assert "never overwritten" in done.stderr
     assert (tmp_path / "s.h5").read_bytes() == b"precious"

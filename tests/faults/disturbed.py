@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import place
 import pytest
-from conftest import JITTER, ROOT, children, planned
+from conftest import JITTER, children, planned
 from go2 import Go2
 from held_up import was_held_up
 from oracle import Oracle
@@ -172,17 +173,14 @@ def disturbed(plan, domain, go2, tmp_path) -> Iterator[Callable[..., Disturbed]]
         *robot: str, after: float = 0.3, patch: str = "", moving: bool = True, before=(), options=JITTER
     ) -> Disturbed:
         one = go2(*robot)
-        words = ["run", str(plan), "--interface", "lo", "--domain", str(domain), "--out", str(tmp_path)]
-        words += [*options, "--session", "s"]
+        words = [*place.session(plan, domain, tmp_path), *options]
         code = f"{'' if FULL else SHORTENED}{patch}\n{MAIN}"
         command = [sys.executable, "-c", code]
         made = Disturbed(one, None, Oracle(one.wire), tmp_path, domain)
         if before:
             made.fault(*before)
         for _ in range(TRIES):
-            session = subprocess.Popen(
-                [*command, *words], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-            )
+            session = place.begun([*command, *words])
             made = Disturbed(one, session, made.oracle, tmp_path, domain)
             running.append(made)
             if not moving or made.oracle.until_stiff(session):
@@ -190,6 +188,7 @@ def disturbed(plan, domain, go2, tmp_path) -> Iterator[Callable[..., Disturbed]]
             made.wait()
             if not was_held_up(made.errors):
                 break
+            made.recording.unlink(missing_ok=True)  # of one that was stopped before anybody saw it move
         assert not moving or made.errors == "", f"never moved: {made.errors}"
         if moving:
             assert made.control  # known before it ends, so that its end can be told
@@ -208,7 +207,7 @@ def disturbed(plan, domain, go2, tmp_path) -> Iterator[Callable[..., Disturbed]]
     for sealed in {one.recording for one in running if one.recording.exists()}:
         journal = recording.read(sealed).attributes["journal"]
         assert not list(MEMORY.glob(f"{journal}*")), "what was sealed is still in memory"
-    with alone("lo", domain) as rival:
+    with alone(place.INTERFACE, domain) as rival:
         assert rival is None, "a session that has ended still claims the robot"
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import place
 import pytest
 from conftest import JITTER, ROOT, children, verb
 from disturbed import KILLS, LARGEST_STEP, SLACK, disturbed, domain, go2, plan, promise, standstill
@@ -46,7 +47,7 @@ def recovered(session) -> recording.Recording:
     sealed = recording.read(session.recording)
     assert not list(MEMORY.glob(f"{sealed.attributes['journal']}*"))
     assert not session.journal.exists()
-    with alone("lo", session.domain) as rival:
+    with alone(place.INTERFACE, session.domain) as rival:
         assert rival is None
     return sealed
 
@@ -93,6 +94,7 @@ CRASHES = {
 }
 
 
+@pytest.mark.cable
 @pytest.mark.parametrize("crash", CRASHES if FULL else list(CRASHES)[:1])
 def test_s5_control_crashes(crash, disturbed, promise, tmp_path):
     """Also an end with code 0 is no end while the robot is in its hands."""
@@ -147,6 +149,7 @@ m.Pace.advance = stuck
 """
 
 
+@pytest.mark.cable
 @held_up("S6")
 def test_s6_control_is_stuck(disturbed, promise, tmp_path):
     """Its threads go on, DDS's among them, as in a deadlock; only its loop does not."""
@@ -155,6 +158,7 @@ def test_s6_control_is_stuck(disturbed, promise, tmp_path):
     kept(*session.taken_over(noted, "GUARD: control process did not beat for"))
 
 
+@pytest.mark.cable
 def test_s7_the_guard_is_killed(disturbed, promise):
     """Control damps by itself; the journal is complete and is sealed by hand, for the guard would have sealed it.
 
@@ -206,7 +210,7 @@ def test_s7_the_guard_hangs(disturbed, promise):
 
 def commanded_again(domain: int) -> float:
     """Somebody commands as a session does: damping, then 0.3 s of stiffness; when that began, by our clock [s]."""
-    link, frame = Link("lo", domain), damping.frame(np.zeros(12))
+    link, frame = Link(place.INTERFACE, domain), damping.frame(np.zeros(12))
     writer = link.writer(LOWCMD, LowCmd)
     while len(writer.get_matched_subscriptions()) < 2:  # the robot and its guard
         time.sleep(0.01)
@@ -221,6 +225,7 @@ def commanded_again(domain: int) -> float:
     return began
 
 
+@pytest.mark.cable
 @pytest.mark.parametrize("silence", SILENCES if FULL else SILENCES[1:2])
 def test_s8_everything_on_the_pc_dies_and_the_on_board_guard_damps(
     silence, domain, disturbed, promise, record_property
@@ -230,8 +235,7 @@ def test_s8_everything_on_the_pc_dies_and_the_on_board_guard_damps(
     latched = promise("S8", f"stiff commands after that, {silence}", 0.055)
     rows = record(record_property, "D1", "10 rows", f"control and guard killed at once, {silence}")
     left = record(record_property, "S10", "no process, memory or claim left", f"control and guard killed, {silence}")
-    command = [sys.executable, "-m", "collect", "guard", "--interface", "lo", "--domain", str(domain)]
-    guard = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    guard = subprocess.Popen(place.at_the_robot("guard", domain), cwd=ROOT, stderr=subprocess.PIPE, text=True)
     try:
         assert "on-board guard ready" in guard.stderr.readline()
         session = disturbed("--on-silence", silence, after=1.5)
@@ -376,8 +380,7 @@ def test_a_second_session_is_refused_and_the_first_goes_on(plan, disturbed, reco
     """P6, of whole sessions on one computer."""
     measured = record(record_property, "P6", "refused", "a second session beside one that moves")
     session = disturbed(after=0.3)
-    again = ("--interface", "lo", "--domain", session.domain, "--out", tmp_path / "again", *JITTER)
-    second = verb("collect", "run", plan, *again)
+    second = verb("collect", *place.session(plan, session.domain, tmp_path / "again"), *JITTER)
     assert second.returncode == 2
     assert "error: P6 " in second.stderr
     assert session.session.poll() is None
@@ -406,11 +409,12 @@ def test_s3_an_impatient_operator_cuts_the_wait_but_not_the_damping(disturbed, r
 def test_s4_the_terminal_is_closed(plan, domain, go2, tmp_path):
     """An ssh connection that is lost: SIGHUP to the session, whose control process is out of the terminal's reach."""
     go2()
-    command = [sys.executable, "-m", "collect", "run", str(plan), "--interface", "lo", "--domain", str(domain)]
+    command = [sys.executable, "-m", "collect", *place.session(plan, domain, tmp_path), *JITTER]
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(ROOT)
-        os.execv(sys.executable, [*command, *JITTER, "--out", str(tmp_path), "--session", "s"])
+        os.execv(sys.executable, command)
+    os.write(terminal, place.OPERATOR.encode())
     deadline = time.monotonic() + 30.0
     ended = os.WEXITED | os.WNOHANG | os.WNOWAIT
     while not (tmp_path / "s.journal").exists() and time.monotonic() < deadline and not os.waitid(os.P_PID, pid, ended):
@@ -440,8 +444,7 @@ def test_s9_stopped_is_said_only_of_a_robot_that_was_seen_still(disturbed, recor
 def test_s1_a_whole_session_ends_in_damping(domain, disturbed, record_property):
     """A second of it, and the last frame. The on-board guard bears the session: after damping silence is right."""
     measured = record(record_property, "S1", "1 s of damping, 500 frames", "a session that is complete")
-    command = [sys.executable, "-m", "collect", "guard", "--interface", "lo", "--domain", str(domain)]
-    guard = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    guard = subprocess.Popen(place.at_the_robot("guard", domain), cwd=ROOT, stderr=subprocess.PIPE, text=True)
     try:
         assert "on-board guard ready" in guard.stderr.readline()
         session = disturbed(after=0.0)

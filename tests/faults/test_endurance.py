@@ -6,13 +6,13 @@ Its mutants see two minutes of it.
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import time
 from pathlib import Path
 
+import place
 import pytest
-from conftest import JITTER, ROOT, children, planned
+from conftest import JITTER, children, planned
 from promises import FULL, VARIANTS, record
 
 from collect import recording
@@ -43,9 +43,7 @@ def test_ten_minutes_at_500_hz(domain, virtual_go2, tmp_path, record_property):
     measured = record(record_property, "T", "0 ticks missing, memory flat", "500 Hz for ten minutes on two cores")
     virtual_go2()
     plan = planned(tmp_path, CONFIG)
-    command = [sys.executable, "-m", "collect", "run", str(plan), "--interface", "lo", "--domain", str(domain)]
-    command += ["--out", str(tmp_path), "--session", "s", *JITTER]
-    session = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    session = place.begun([sys.executable, "-m", "collect", *place.session(plan, domain, tmp_path), *JITTER])
     began, settled, newest = time.monotonic(), 0.0, 0.0
     while session.poll() is None:
         time.sleep(2.0)

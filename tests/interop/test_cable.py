@@ -6,8 +6,10 @@ import time
 
 import numpy as np
 import pytest
-from namespaces import Cable, Namespace, begin, ready
-from surveys import measured
+from inside import begin, ready
+from namespaces import Cable, Namespace
+from place import COMPUTER, ROBOT
+from surveys import VIRTUAL, measured
 
 from collect import recording
 from collect.acceptance import Identity
@@ -20,8 +22,6 @@ pytestmark = pytest.mark.dds
 OUT = 0.8
 """The kernel forgets the robot's hardware address when the carrier goes and asks for it once a second: commands are
 heard again 1 s after the cable was pulled at the earliest, and the session must still be damping then [s]."""
-ROBOT = Identity((0, 0), (0, 0))
-"""What the virtual Go2 says that it is."""
 SPORT_KP = 30.0
 """Of the virtual Go2's own motion program."""
 DAMPED = 0.085
@@ -53,18 +53,18 @@ def cable(computer, robot):
 def frames(cable, robot, tmp_path):
     """The virtual Go2 on its end of the cable; gives what it has received so far."""
     heard = tmp_path / "wire"
-    ready(robot.python("-m", "collect", "robot", "--interface", cable.ROBOT, "--domain", DOMAIN, "--wire", heard))
+    ready(robot.python("-m", "collect", "robot", "--interface", ROBOT, "--domain", DOMAIN, "--wire", heard))
     return lambda: wire.read(heard)
 
 
-def start_session(computer: Namespace, plan, out, stops=((), ()), robot=ROBOT) -> subprocess.Popen[str]:
+def start_session(computer: Namespace, plan, out, stops=((), ()), robot=VIRTUAL) -> subprocess.Popen[str]:
     """Begin one at our end, with the acceptance of a robot and an operator who says that it hangs."""
-    return begin(computer, plan, out, Cable.COMPUTER, DOMAIN, measured(robot=robot).with_results([], *stops))
+    return begin(computer, plan, out, COMPUTER, DOMAIN, measured(robot=robot).with_results([], *stops))
 
 
 def test_a_robot_that_was_not_measured_is_refused(short_plan, computer, frames, tmp_path):
     """Before anybody is asked whether it hangs."""
-    where = ["--interface", Cable.COMPUTER, "--domain", DOMAIN, "--out", tmp_path, "--session", "s"]
+    where = ["--interface", COMPUTER, "--domain", DOMAIN, "--out", tmp_path, "--session", "s"]
     session = computer.python("-m", "collect", "run", short_plan, *where, "--acceptance", tmp_path / "absent.yaml")
     output, _ = session.communicate(timeout=60)
     assert session.returncode == 2, output
@@ -84,7 +84,7 @@ def test_a_robot_whose_firmware_has_changed_is_refused(short_plan, computer, fra
 
 def test_a_simulator_on_a_network_must_hang_too(short_plan, computer, cable, tmp_path):
     """Somebody may have called a robot so: whoever it is, the operator is asked."""
-    where = ["--interface", cable.COMPUTER, "--domain", DOMAIN, "--out", tmp_path, "--session", "s"]
+    where = ["--interface", COMPUTER, "--domain", DOMAIN, "--out", tmp_path, "--session", "s"]
     session = computer.python("-m", "collect", "run", short_plan, *where, "--peer", "simulator")
     output, _ = session.communicate("no\n", timeout=60)
     assert session.returncode == 2, output
@@ -120,7 +120,7 @@ def test_measured_stops_are_kept(low, high, code, ends, short_plan, computer, fr
 def test_nothing_stiff_follows_when_the_cable_was_out(short_plan, computer, robot, cable, frames, tmp_path):
     """Out for a moment in the middle of the motion: the guard on the robot's own computer damps at once; the session
     stops by itself, and when it is heard again it damps as well."""
-    guard = robot.python("-m", "collect", "guard", "--interface", cable.ROBOT, "--domain", DOMAIN)
+    guard = robot.python("-m", "collect", "guard", "--interface", ROBOT, "--domain", DOMAIN)
     session = start_session(computer, short_plan, tmp_path)
     ready(guard)
     while (frames()["kp"] == 25.0).all(axis=1).sum() < 500:

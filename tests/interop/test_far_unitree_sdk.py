@@ -11,11 +11,11 @@ import time
 import h5py
 import numpy as np
 import pytest
-from namespaces import Namespace, begin, ready
-from surveys import measured
+from inside import begin, ready
+from namespaces import Namespace
+from surveys import VIRTUAL, measured
 
 from collect import recording
-from collect.acceptance import Identity
 from collect.limits import DAMPING_KD
 from collect.virtual import wire
 
@@ -133,7 +133,7 @@ def start_robot(namespace: Namespace, *arguments: object) -> subprocess.Popen[st
 
 def start_session(namespace: Namespace, plan, out) -> subprocess.Popen[str]:
     """A session of ours in the same domain, in which a robot's own programs may be: as with a robot."""
-    return begin(namespace, plan, out, "lo", 0, measured(robot=Identity((0, 0), (0, 0))))
+    return begin(namespace, plan, out, "lo", 0, measured(robot=VIRTUAL))
 
 
 def test_it_hears_and_commands_the_virtual_go2(namespace, tmp_path, log):

@@ -11,7 +11,7 @@ import subprocess
 
 import pytest
 from conftest import JITTER, ROOT, verb
-from namespaces import ready
+from inside import ready
 from second_environment import PYTHON, require
 
 from collect import recording

@@ -1,16 +1,15 @@
-"""Network namespaces of a test's own, and a cable between two of them: as if on computers of their own."""
+"""Network namespaces of the tests' own, and a cable between two of them: as if on computers of their own."""
 
 from __future__ import annotations
 
+import os
 import resource
 import subprocess
 import sys
 import time
 
+import place
 import pytest
-from conftest import JITTER, ROOT
-
-from collect.acceptance import Acceptance, save
 
 _HOLD = "ip link set lo up && echo up && exec cat"  # lives until its input is closed
 
@@ -30,23 +29,24 @@ class Namespace:
         for way in ways:
             reason = self._hold([*way, "unshare", "--net", "sh", "-c", _HOLD])
             if reason is None:
-                into = ["nsenter", f"--target={self._holder.pid}"]
+                into = ["nsenter", f"--target={self.holder.pid}"]
                 self._as_user = [*into, "--user", "--preserve-credentials"] if way else []
-                self._inside = [*self._as_user, *into, "--net"]
+                self.inside = [*self._as_user, *into, "--net"]
+                """Before a command: runs it inside, as the process that it was started as."""
                 return
         pytest.skip(f"no right to make a network namespace: {reason}")
 
     def _hold(self, command: list[str]) -> str | None:
         """Start the process that the namespace lives in; None, or why there is none."""
         try:
-            self._holder = subprocess.Popen(
+            self.holder = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
             )
         except FileNotFoundError as error:
             return str(error)
-        if self._holder.stdout.readline() == "up\n":
+        if self.holder.stdout.readline() == "up\n":
             return None
-        return self._holder.communicate()[1].strip()
+        return self.holder.communicate()[1].strip()
 
     def __enter__(self) -> Namespace:
         return self
@@ -56,13 +56,13 @@ class Namespace:
         for process in self._started:
             process.terminate()
             process.communicate(timeout=10)
-        self._holder.communicate(timeout=10)
+        self.holder.communicate(timeout=10)
 
     def python(self, *arguments: object) -> subprocess.Popen[str]:
         """Start Python with `arguments` inside, from the checkout; a crash leaves no core file."""
         process = subprocess.Popen(
-            [*self._inside, sys.executable, *(str(argument) for argument in arguments)],
-            cwd=ROOT,
+            [*self.inside, sys.executable, *(str(argument) for argument in arguments)],
+            cwd=place.ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -74,7 +74,7 @@ class Namespace:
 
     def ip(self, *arguments: str) -> str:
         """Run `ip` inside; what it prints."""
-        command = [*self._inside, "ip", *arguments]
+        command = [*self.inside, "ip", *arguments]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
@@ -84,25 +84,23 @@ class Cable:
     It ends in a port of the robot's switch, a bridge: inside of the robot all stay connected when the cable is out.
     """
 
-    COMPUTER, ROBOT = "computer", "robot"
-    """The interfaces with the addresses: the computer's end, the robot's switch."""
     _PORT = "port"
 
     def __init__(self, computer: Namespace, robot: Namespace) -> None:
         """Join two namespaces of which the one was made beside the other; skip the test where that is not allowed."""
         self._robot = robot
-        peer = ("peer", "name", self._PORT, "netns", str(robot._holder.pid))
+        peer = ("peer", "name", self._PORT, "netns", str(robot.holder.pid))
         try:
-            computer.ip("link", "add", self.COMPUTER, "type", "veth", *peer)
-            robot.ip("link", "add", self.ROBOT, "type", "bridge", "mcast_snooping", "0")
+            computer.ip("link", "add", place.COMPUTER, "type", "veth", *peer)
+            robot.ip("link", "add", place.ROBOT, "type", "bridge", "mcast_snooping", "0")
         except subprocess.CalledProcessError as error:
             pytest.skip(f"no right to make a virtual Ethernet pair and a bridge: {error.stderr}")
-        robot.ip("link", "set", self._PORT, "master", self.ROBOT, "up")
-        for namespace, end, address in ((computer, self.COMPUTER, 99), (robot, self.ROBOT, 161)):
+        robot.ip("link", "set", self._PORT, "master", place.ROBOT, "up")
+        for namespace, end, address in ((computer, place.COMPUTER, 99), (robot, place.ROBOT, 161)):
             namespace.ip("address", "add", f"192.168.123.{address}/24", "dev", end)
             namespace.ip("link", "set", end, "up")
         late = time.monotonic() + 5.0
-        while "state UP" not in computer.ip("link", "show", self.COMPUTER):  # the kernel says so up to 1 s later
+        while "state UP" not in computer.ip("link", "show", place.COMPUTER):  # the kernel says so up to 1 s later
             assert time.monotonic() < late
             time.sleep(0.02)
 
@@ -115,19 +113,14 @@ class Cable:
         self._robot.ip("link", "set", self._PORT, "up")
 
 
-def begin(computer: Namespace, plan, out, interface: str, domain: int, accepted: Acceptance) -> subprocess.Popen[str]:
-    """Start a session there with a robot that was measured, and an operator who says that it hangs."""
-    save(accepted, out / "robot.yaml")
-    where = ["--interface", interface, "--domain", domain, "--out", out, "--session", "s"]
-    session = computer.python("-m", "collect", "run", plan, *where, *JITTER, "--acceptance", out / "robot.yaml")
-    session.stdin.write("HANGING\n")
-    session.stdin.flush()
-    return session
-
-
-def ready(process: subprocess.Popen[str]) -> subprocess.Popen[str]:
-    """Wait until a process says that it is ready."""
-    for line in process.stdout:
-        if "ready" in line:
-            return process
-    raise AssertionError("ended before it was ready")
+def lay_cable() -> None:
+    """Begin the tests anew in the computer's namespace where CABLE=1 asks for it; skip where that is not allowed."""
+    if place.CABLE != "1":
+        return
+    computer = Namespace()
+    robot = Namespace(beside=computer)
+    Cable(computer, robot)
+    for namespace in (computer, robot):  # each lives until the tests end, in whatever way
+        os.set_inheritable(namespace.holder.stdin.fileno(), True)
+    os.environ["CABLE"] = str(robot.holder.pid)
+    os.execvp("nsenter", [*computer.inside, sys.executable, *sys.orig_argv[1:]])
