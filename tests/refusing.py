@@ -113,16 +113,6 @@ def robot(
     }
 
 
-def without_realtime(domain: int) -> Mapping[str, Any]:
-    """The same on a computer that allows no real-time scheduling."""
-
-    def refused(*_: object) -> None:
-        raise PermissionError
-
-    os.sched_setscheduler = refused  # type: ignore[assignment]
-    return robot(domain)
-
-
 def unguarded(domain: int, there: str) -> None:
     """Control's search for its guard: it has not started, or is `mute`, or mute while `somebody` else damps."""
     handshake.GUARD_ANSWERS = 0.5

@@ -60,7 +60,7 @@ MUTANTS = (
     ("P12", "collect/config.py", "        _partly(", "        0 and _partly(", "tests/test_config.py -k judged"),
     ("P14", _TABLE, "host.guard,", f"{_NEVER},", f"{_FILE}::test_without_its_guard_control_refuses"),
     ("P15", _TABLE, "robot.late,", f"{_NEVER},", f"{_FILE}::test_a_loop_that_is_held_up_is_refused"),
-    ("P15", _TABLE, "robot.late,", f"{_NEVER},", f"{_FILE}::test_a_loop_among_busy_programs_is_refused"),
+    ("P15", _TABLE, "robot.late,", f"{_NEVER},", f"{_FILE}::test_a_loop_on_a_busy_computer_is_refused"),
     ("P16", _TABLE, "host.aborting,", f"{_NEVER},", f"{_HOST}::test_versions_that_abort"),
     ("P16", _TABLE, "host.untested,", f"{_NEVER},", f"{_HOST}::test_what_is_worth_a_note"),
     ("P16", _TABLE, "host.python,", f"{_NEVER},", f"{_HOST}::test_what_is_worth_a_note"),
