@@ -311,7 +311,7 @@ class TestVerb:
         assert content["replay_rmse_mrad_over_time"]["chirp"]["mlp (a)"]["time_s"] == [0.5]
         assert content["replay_over_robot"]["chirp"]["ideal_pd"]["calf"]["gain"]
         assert (tmp_path / "f.png").read_bytes().startswith(b"\x89PNG")
-        for words in ("RR_calf", "mlp (b), 5 s of commands:"):
+        for words in ("RR_calf", "mlp (b), 5 s of chirp's commands:"):
             assert words in done.stdout
 
     def test_nets_of_tau_est_move_the_body_that_was_fitted(self, tmp_path: Path) -> None:
@@ -334,7 +334,7 @@ class TestVerb:
         errors = json.loads((tmp_path / "f.json").read_text())["replay_rmse_mrad"]["chirp"]
         assert list(errors) == ["ideal_pd", "parametric"]
         assert max(errors["parametric"].values()) < 1.5 < min(errors["ideal_pd"].values())
-        for words in ("1.0 s of motion", "against tau_joint", "parametric, 5 s of commands:"):
+        for words in ("1.0 s of motion", "against tau_joint", "parametric, 5 s of chirp's commands:"):
             assert words in done.stdout
         rows = [line for line in done.stdout.splitlines() if "parametric │" in line or "ideal_pd" in line]
         assert all(len([cell for cell in row.split("│") if cell.strip()]) == 7 for row in rows)
