@@ -19,7 +19,7 @@ from collect.config import require
 from collect.errors import UserError
 from collect.excitation import MAX_DURATION, MAX_KD, MAX_KP, MIN_KD, Segment
 from collect.joints import HANG, LOWER, N_JOINTS, NAMES, TORQUE, UPPER, spread
-from collect.limits import MAX_SPEED, STOP_MARGIN, STOP_TIME
+from collect.limits import MAX_SPEED, REST_TOLERANCE, STOP_MARGIN, STOP_TIME
 
 RATE = 500.0
 """Rows of a plan per second: a Go2 publishes and takes commands at this rate [Hz]."""
@@ -175,20 +175,27 @@ def planned_range(centre: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np
 
 
 def check(plan: Plan) -> None:
-    """Hold the predicted motion against every limit, tick by tick; the targets themselves are not judged.
+    """Hold the predicted motion against every limit, tick by tick; of the targets only what the loop would not send.
 
     Raises:
         UserError: naming for every segment and quantity the worst joint, with time and value.
     """
     low, high = planned_range(plan.q[0])
     excesses = [
-        *_excesses(plan, plan.q, low, high, "position", "rad"),
-        *_excesses(plan, plan.dq, -PLANNED_SPEED, PLANNED_SPEED, "speed", "rad/s"),
-        *_excesses(plan, plan.tau, -PLANNED_TORQUE, PLANNED_TORQUE, "torque", "Nm"),
+        *_excesses(plan, plan.q, low, high, "predicted position", "rad"),
+        *_excesses(plan, plan.dq, -PLANNED_SPEED, PLANNED_SPEED, "predicted speed", "rad/s"),
+        *_excesses(plan, plan.tau, -PLANNED_TORQUE, PLANNED_TORQUE, "predicted torque", "Nm"),
         # What check L6 would stop at: it may not trip in the prediction, even with the range as the URDF has it.
         *_excesses(
-            plan, plan.q + STOP_TIME * plan.dq, LOWER + STOP_MARGIN, UPPER - STOP_MARGIN, "stopping position", "rad"
+            plan,
+            plan.q + STOP_TIME * plan.dq,
+            LOWER + STOP_MARGIN,
+            UPPER - STOP_MARGIN,
+            "predicted stopping position",
+            "rad",
         ),
+        # Check L14 sends no target where no leg may rest, however little a soft gain would follow it.
+        *_excesses(plan, plan.q_target, LOWER - REST_TOLERANCE, UPPER + REST_TOLERANCE, "target", "rad"),
     ]
     if excesses:
         raise UserError(
@@ -206,7 +213,7 @@ def _excesses(plan: Plan, value: Any, low: Any, high: Any, what: str, unit: str)
         row, joint = np.unravel_index(np.argmax(over[rows]), (len(rows), N_JOINTS))
         name = f"segment {plan.segments['name'][segment].decode()}" if segment >= 0 else "between segments"
         yield (
-            f"{name}, {NAMES[joint]} at t = {rows[row] / RATE:.2f} s: predicted {what} {value[rows[row], joint]:.2f}"
+            f"{name}, {NAMES[joint]} at t = {rows[row] / RATE:.2f} s: {what} {value[rows[row], joint]:.2f}"
             f" {unit}, allowed {low[joint]:.2f} to {high[joint]:.2f}"
         )
 

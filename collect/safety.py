@@ -59,7 +59,8 @@ _REPORT = "this is a fault of the collector: report it with the message"
 CHECKS: tuple[Check, ...] = (
     Check("P12", "config", "plan", "unknown keys, wrong types, numbers that are not finite, limits looser than the "
           "ceilings", "", None, "all errors are listed at once, with what was probably meant"),
-    Check("P11", "plan", "plan", "the motion, simulated on the rigid body, leaves a limit", "", None,
+    Check("P11", "plan", "plan", "the motion, simulated on the rigid body, leaves a limit, or a target the range "
+          "that L14 allows", "", None,
           "choose smaller amplitudes, lower frequencies or softer gains"),
     Check("P1", "interface", "computer", f"interface absent, down, or without an address in {host.NETWORK}0/24", "",
           host.interface, "name the one wired to the robot (`ip -br address`), give it 192.168.123.99/24; lo is for "

@@ -13,6 +13,7 @@ from collect.errors import UserError
 from collect.excitation import Segment
 from collect.forecast import forecast
 from collect.joints import HANG, LOWER, NAMES, UPPER
+from collect.limits import REST_TOLERANCE
 from collect.plan import RATE, PlanConfig, check, load, save, tabulate
 from collect.program import ARMED, RAMP_SPEED, compose, glide, homeward
 from collect.tables import plan_table
@@ -83,6 +84,16 @@ def test_a_predicted_excess_is_refused_with_joint_time_and_value(plan, field, va
         record_property(name, said.splitlines()[0])
 
 
+def test_a_target_that_the_loop_would_not_send_is_refused(plan):
+    """Where no leg may rest (L14): a soft gain may ask for it and move nowhere near."""
+    targets, joint = plan.q_target.copy(), NAMES.index("RR_thigh")
+    targets[750, joint] = LOWER[joint] - REST_TOLERANCE + 1e-3
+    check(replace(plan, q_target=targets))
+    targets[750, joint] = LOWER[joint] - REST_TOLERANCE - 1e-3
+    with pytest.raises(UserError, match=r"RR_thigh at t = 1.50 s: target -0.67 rad, allowed -0.67 to 4.69"):
+        check(replace(plan, q_target=targets))
+
+
 @pytest.mark.parametrize(
     ("joint", "q", "dq", "words"),
     [
@@ -125,9 +136,9 @@ def test_each_segment_and_quantity_tells_its_worst_moment(plan):
     assert "stopping position" in lines[2]
 
 
-def test_targets_are_not_judged(plan):
+def test_how_fast_targets_move_is_not_judged(plan):
     """Above resonance a chirp asks for far more than a joint does: 34 rad/s of one that moves at 13."""
-    check(replace(plan, q_target=3.0 * plan.q_target))
+    check(replace(plan, q_target=plan.q_target[0] + 3.0 * (plan.q_target - plan.q_target[0])))
 
 
 class TestForecast:

@@ -169,7 +169,7 @@ def test_a_fault_of_a_moment_is_seen(name, line, words, go2, refused, tmp_path):
     child = refusing.start(tmp_path, refusing.robot, go2.domain)
     while child.process.is_alive():
         go2.fault(line)
-        time.sleep(0.3)
+        time.sleep(0.5)  # or the rate would be too low as well
     refused(child, name, words)
 
 

@@ -55,6 +55,8 @@ MUTANTS = (
     ("P13", _TABLE, "host.disk,", f"{_NEVER},", f"{_HOST}::test_a_name_that_is_taken[s.h5]"),
     ("P13", _TABLE, "host.room,", f"{_NEVER},", f"{_HOST}::test_a_disk_that_is_too_small"),
     ("P13", _TABLE, "host.sync,", f"{_NEVER},", f"{_HOST}::test_a_disk_that_is_too_slow"),
+    ("P11", "collect/plan.py", "*_excesses(plan, plan.q_target,", "*_excesses(plan, 0 * plan.q_target - 1,",
+     "tests/test_plan.py -k would_not_send"),
     ("P11", "collect/plan.py", "    if excesses:\n", "    if False:\n", "tests/test_plan.py -k predicted_excess"),
     ("P12", "collect/config.py", "    if mistakes:\n", "    if False:\n", "tests/test_config.py -k mistake"),
     ("P12", "collect/config.py", "        _partly(", "        0 and _partly(", "tests/test_config.py -k judged"),
