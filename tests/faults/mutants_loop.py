@@ -22,6 +22,7 @@ def _inside(code: str) -> list[str]:
 
 
 _PLANS = "tests/faults/test_plans.py"
+_COMMANDS = "tests/test_safety.py::test_no_command_leaves_the_ceilings_of_a_plan"
 _REFUSED = "tests/test_refusals.py::test_a_mistake_is_one_clear_refusal"
 _SESSION = "tests/test_session.py::test_the_recording_is_what_the_robot_did"
 
@@ -74,9 +75,9 @@ MUTANTS = (
         for test in _inside("L14")
     ),
     ("L14", "collect/permitted.py", "in_range & near |", "in_range |", _inside("L14")[-1]),
-    ("L14", "collect/permitted.py", "in_range & near |", "near |", f"{_PLANS}"),
-    ("L14", "collect/permitted.py", " & np.isfinite(frame.q)", "", f"{_PLANS}"),
-    ("L14", "collect/permitted.py", " & gains", "", f"{_PLANS}"),
+    ("L14", "collect/permitted.py", "in_range & near |", "near |", _COMMANDS),
+    ("L14", "collect/permitted.py", " & np.isfinite(frame.q)", "", _COMMANDS),
+    ("L14", "collect/permitted.py", " & gains", "", _PLANS),
     (
         "L15",
         "collect/control.py",
