@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import place
 import pytest
 from conftest import JITTER, children, planned
@@ -56,6 +57,7 @@ def test_ten_minutes_at_500_hz(domain, virtual_go2, tmp_path, record_property):
     sealed = recording.read(tmp_path / "s.h5")
     statistics = json.loads(sealed.attributes["statistics"])
     assert statistics["missing"] == 0
+    assert (np.diff(sealed.tick.astype(int)) == 2).all()
     assert not (sealed.flags & GAP).any()
     assert len(sealed) > 4 * EACH * 500
     assert newest - settled < LEAK
