@@ -99,6 +99,11 @@ def _hinge(joint: Joint, axis: str, values: list[NDArray[np.float64]], place: in
     )
 
 
+def accelerating(inertia: NDArray[np.float64], ddq: ArrayLike) -> NDArray[np.float64]:
+    """Torques (N, 12) [Nm] that accelerate legs of this inertia (N, 4, 3, 3) [kg·m²] by ddq (N, 12) [rad/s²]."""
+    return np.asarray((inertia @ np.reshape(ddq, (-1, len(LEGS), 3, 1))).reshape(-1, N_JOINTS))
+
+
 class Body:
     """A hung Go2 that moves under joint torques. Friction given here acts beside those torques."""
 
@@ -180,7 +185,7 @@ class Body:
             Shape (N, 12) [Nm].
         """
         bias, inertia = self.along(q, dq)
-        return bias + (inertia @ np.reshape(ddq, (-1, len(LEGS), 3, 1))).reshape(bias.shape)
+        return bias + accelerating(inertia, ddq)
 
     def carried(
         self, q: ArrayLike, dq: ArrayLike, gyro: ArrayLike, turn: ArrayLike, felt: ArrayLike

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from collect.body import Body
+from collect.body import Body, accelerating
 from collect.errors import UserError
 from collect.joints import N_JOINTS
 from collect.recording import Recording
@@ -79,9 +79,9 @@ def _stretch(recording: Recording, moved: Motion, rows: slice) -> Stretch:
     kd = kd_in_force(recording)[rows]
     own = (q, moved.dq[rows], moved.ddq[rows])
     then = [np.stack([np.interp(time, sampled[:, j], x[:, j]) for j in range(N_JOINTS)], axis=1) for x in own]
-    body, ddq = Body(timestep=STEP), then[2]
-    inertia = np.diagonal(body.along(*then[:2])[1], axis1=2, axis2=3).reshape(q.shape)
-    rest = body.inverse(*then) - inertia * ddq + moved.base[rows]
+    bias, legs = Body(timestep=STEP).along(*then[:2])
+    inertia = np.diagonal(legs, axis1=2, axis2=3).reshape(q.shape)
+    rest = bias + accelerating(legs, then[2]) - inertia * then[2] + moved.base[rows]
     return Stretch(time, sampled, *own, moved.torque[rows], q_target, kp, kd, inertia, rest)
 
 

@@ -119,13 +119,18 @@ def sessions(out: Path) -> Mapping[str, Session]:
     return {name: recorded(name, out) for name in ("soft", "stiff", "unseen")}
 
 
+def shipped(name: str, out: Path, sessions: Mapping[str, Session]) -> runs.Run:
+    """A net as shipped, of both sessions that are learned from."""
+    data = ("--data", sessions["soft"].file, sessions["stiff"].file, "--out", out / name)
+    done = verb("identify", "train", f"configs/identify/{name}.yaml", *data, timeout=3600.0)
+    assert done.returncode == 0, done.stderr
+    return runs.load(out / name)
+
+
 @pytest.fixture(scope="module")
 def trained(out: Path, sessions: Mapping[str, Session]) -> runs.Run:
-    """The net of the lowest torque error, as shipped."""
-    data = ("--data", sessions["soft"].file, sessions["stiff"].file, "--out", out / "mlp_fast")
-    done = verb("identify", "train", "configs/identify/mlp_fast.yaml", *data, timeout=3600.0)
-    assert done.returncode == 0, done.stderr
-    return runs.load(out / "mlp_fast")
+    """The net of the lowest torque error."""
+    return shipped("mlp_fast", out, sessions)
 
 
 @pytest.fixture(scope="module")
@@ -138,11 +143,8 @@ def fitted(out: Path, sessions: Mapping[str, Session]) -> Parameters:
 
 @pytest.fixture(scope="module")
 def moving(out: Path, sessions: Mapping[str, Session]) -> runs.Run:
-    """The net of the lowest motion error, as shipped."""
-    data = ("--data", sessions["soft"].file, sessions["stiff"].file, "--out", out / "mlp_motion")
-    done = verb("identify", "train", "configs/identify/mlp_motion.yaml", *data, timeout=3600.0)
-    assert done.returncode == 0, done.stderr
-    return runs.load(out / "mlp_motion")
+    """The net of the lowest motion error."""
+    return shipped("mlp_motion", out, sessions)
 
 
 def test_torque_comes_within_15_percent_of_the_floor(sessions: Mapping[str, Session], trained: runs.Run) -> None:
