@@ -105,6 +105,19 @@ def test_content_that_cannot_be_is_refused(tmp_path, changes, message):
         recording.write(sample(**changes), tmp_path / "s.h5")
 
 
+EVIL = (
+    "external storage",
+    "external link",
+    "soft link",
+    "huge",
+    "wrong type",
+    "wrong shape",
+    "scalar",
+    "no space",
+    "stranger",
+)
+
+
 def evil(path, kind):
     """A recording whose q is a trap."""
     recording.write(sample(), path)
@@ -137,17 +150,7 @@ def evil(path, kind):
 
 @pytest.mark.parametrize(
     "kind",
-    [
-        "external storage",
-        "external link",
-        "soft link",
-        "huge",
-        "wrong type",
-        "wrong shape",
-        "scalar",
-        "no space",
-        "stranger",
-    ],
+    EVIL,
 )
 def test_hostile_files_are_refused_before_their_data_is_read(tmp_path, kind):
     """Nothing of another file is ever read through a recording."""
