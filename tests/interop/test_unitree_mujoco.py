@@ -20,6 +20,9 @@ pytestmark = pytest.mark.dds
 
 STEP = 0.005
 """Of its physics, and between two states (config.py there) [s]."""
+INERTIA, DAMPING = 0.2, 2.0
+"""Of a joint [kg m²], [Nm·s/rad]: what a session commands is stable on it although Python, which takes a millisecond to
+read a command, acts upon it late; on a slow machine by the ten commands that the SDK's channel lets wait."""
 BRIDGE = """
 import os, sys, time
 from unitree_sdk2py.core import channel
@@ -31,7 +34,7 @@ try:
     os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(20))  # what else runs on this machine is not its fault
 except PermissionError:
     pass
-domain, step = int(sys.argv[1]), float(sys.argv[2])
+domain, step, inertia, damping = int(sys.argv[1]), *map(float, sys.argv[2:])
 head, rest = channel.ChannelConfigHasInterface.split("<Tracing>")  # it would write /tmp/cdds.LOG
 channel.ChannelConfigHasInterface = head + rest.split("</Tracing>")[1]
 channel.ChannelFactoryInitialize(domain, "lo")
@@ -63,7 +66,7 @@ print("ready", flush=True)
 while True:
     began = time.perf_counter()
     for i in range(12):
-        dq[i] += step * (torque[i] - 0.1 * dq[i]) / 0.04
+        dq[i] += step * (torque[i] - damping * dq[i]) / inertia
         q[i] += step * dq[i]
     time.sleep(max(step - (time.perf_counter() - began), 0.0))
 """
@@ -73,9 +76,8 @@ while True:
 def bridge(domain):
     """The simulator, running."""
     require()
-    process = subprocess.Popen(
-        [PYTHON, "-c", BRIDGE, str(domain), str(STEP)], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
+    numbers = [str(number) for number in (domain, STEP, INERTIA, DAMPING)]
+    process = subprocess.Popen([PYTHON, "-c", BRIDGE, *numbers], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     yield ready(process)
     process.terminate()
     process.communicate(timeout=10)
