@@ -15,7 +15,8 @@ demo: install
 	$(RUN) -m deploy.demo
 
 # These can meet their robot at the other end of a network cable, between two network namespaces, too (tests/place.py).
-SESSIONS := tests/faults/test_checks.py tests/faults/test_deaths.py tests/test_preflight.py tests/test_session.py
+SESSIONS := tests/faults/test_checks.py tests/faults/test_deaths.py tests/test_preflight.py tests/test_session.py \
+	tests/test_accept.py tests/test_console.py tests/test_live.py tests/test_trajectory.py tests/test_end_to_end.py
 
 # What takes long shares the two cores, file by file; what moves a robot or is judged by its speed then runs alone.
 test: check install-0.10

@@ -127,6 +127,9 @@ class Through:
     """Length of the pieces that are moved side by side, each from its measured state [s]."""
     window: float = 0.2
     """Time through which gradients flow back; the state is carried on from window to window [s]."""
+    stable_to: float = 0.0
+    """Up to which kd a push must be forgotten too, where it is above the recorded (`identify.contraction`); 0 asks for
+    nothing [Nm·s/rad]."""
 
     def __post_init__(self) -> None:
         require(
@@ -135,6 +138,7 @@ class Through:
                 or "epochs must be at least 1, learning_rate above 0 and at most 1"
             ),
             lambda: 0.0 < self.window <= self.piece or "window must be above 0 and fit into piece",
+            lambda: 0.0 <= self.stable_to <= 100.0 or "stable_to must be 0 to 100 Nm·s/rad",
         )
 
 

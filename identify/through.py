@@ -2,6 +2,7 @@
 
     loss = mean((q_replayed − q)² / SCALE²)
 
+Beyond the recorded kd, where it is asked for, pieces must come together after a push as well (`identify.contraction`).
 It starts from the net that the one-step training found. Its length is fixed, as the cosine that the step size follows
 needs: validation is watched and does not stop it.
 """
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from collect.errors import UserError
+from identify import contraction
 from identify.dataset import Series
 from identify.models import MLP, build
 from identify.runs import write_bytes, write_tensors
@@ -91,13 +93,14 @@ def learn(
     while len(done) < how.epochs:
         number = len(done) + 1
         # As in one-step training a resumed pass draws what an uninterrupted one would.
-        offset = int(np.random.default_rng((seed, number)).integers(0, length // 2))
+        draw = np.random.default_rng((seed, number))
+        offset = int(draw.integers(0, length // 2))
         optimizer.param_groups[0]["lr"] = how.learning_rate * _share((number - 1) / how.epochs)
         served = pieces(learned, surrogate.past, length, offset, device)
         if served is None:
             fix = "shorten through.piece, or give longer recordings"
             raise UserError("no training rows are as long as a piece", where="the training", fix=fix)
-        squares = _pass(surrogate, served, round(how.window / config.features.step), optimizer, weights)
+        squares = _pass(surrogate, served, how, optimizer, weights, draw)
         done.append(Pass(number, 1e3 * squares**0.5, 1e3 * _judge(surrogate, watched) ** 0.5))
         if not np.isfinite(squares):
             raise UserError("the motion has diverged", where="the training", fix="lower through.learning_rate")
@@ -107,15 +110,24 @@ def learn(
 
 
 def _pass(
-    surrogate: Surrogate, served: Pieces, window: int, optimizer: torch.optim.Adam, weights: list[Tensor]
+    surrogate: Surrogate,
+    served: Pieces,
+    how: Through,
+    optimizer: torch.optim.Adam,
+    weights: list[Tensor],
+    draw: np.random.Generator,
 ) -> float:
     """One pass over all pieces side by side, a step of the optimiser for each window; mean squared error [rad²]."""
+    window = round(how.window / surrogate.features.step)
     state, total, calls = surrogate.start(served), 0.0, len(served.q) - 1 - surrogate.past
     for part in windows(surrogate.past, len(served.q) - 1, window):
         moved, state = surrogate.move(served, state, part)
         error = moved - served.q[part.start + 1 : part.stop + 1]
         optimizer.zero_grad()
-        (error / SCALE).square().mean().backward()
+        loss = (error / SCALE).square().mean()
+        if how.stable_to > 0.0:
+            loss = loss + contraction.loss(surrogate, served, part, how.stable_to, draw)
+        loss.backward()
         nn.utils.clip_grad_norm_(weights, 1.0)
         optimizer.step()
         state = state.detached()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from held_up import held_up, was_held_up
 from namespaces import lay_cable
-from place import ROOT, at_the_robot
+from place import OPERATOR, ROOT, at_the_robot
 
 from collect.link import free_domain
 
@@ -105,7 +105,7 @@ def verb(
 def recorded(name: str, source: Path, out: Path, *place: object) -> subprocess.CompletedProcess[str]:
     """`collect run`, begun anew up to four times where a machine stood still; nothing is left of what it spoiled."""
     for _ in range(5):
-        done = verb("collect", "run", source, *place, "--out", out, "--session", name, *JITTER)
+        done = verb("collect", "run", source, *place, "--out", out, "--session", name, *JITTER, typed=OPERATOR)
         if done.returncode == 0 or not was_held_up(done.stderr):
             break
         for path in out.glob(f"{name}.*"):

@@ -23,23 +23,30 @@ CABLE = os.environ.get("CABLE", "")
 """Empty on loopback; `1` asks for a cable; once it is laid, the process that holds the robot's namespace."""
 INTERFACE = COMPUTER if CABLE else LOOPBACK
 """Ours."""
+ROBOT_INTERFACE = ROBOT if CABLE else LOOPBACK
+"""The robot's."""
+THERE = ["nsenter", f"--target={CABLE}", "--net"] if CABLE else []
+"""Before a command: runs it on the robot's own computer."""
 OPERATOR = f"{HANGING}\n" if CABLE else ""
 """What the operator types: on loopback nobody is asked."""
 
 
 def at_the_robot(verb: str, domain: int, *arguments: str) -> list[str]:
     """The command of a verb of `collect` on the robot's own computer."""
-    there = ["nsenter", f"--target={CABLE}", "--net"] if CABLE else []
-    where = ["--interface", ROBOT if CABLE else LOOPBACK, "--domain", str(domain)]
-    return [*there, sys.executable, "-m", "collect", verb, *where, *arguments]
+    where = ["--interface", ROBOT_INTERFACE, "--domain", str(domain)]
+    return [*THERE, sys.executable, "-m", "collect", verb, *where, *arguments]
+
+
+def reached(domain: int, folder: Path) -> list[str]:
+    """Arguments of a session: where the virtual Go2 is, and that it was measured, which a file in a folder says."""
+    accepted = folder / "robot.yaml"
+    save(measured(robot=VIRTUAL), accepted)
+    return ["--interface", INTERFACE, "--domain", str(domain), "--acceptance", str(accepted)]
 
 
 def session(plan: Path, domain: int, out: Path) -> list[str]:
-    """Arguments of `collect` for a session "s" with the virtual Go2, which was measured."""
-    accepted = plan.with_name("robot.yaml")
-    save(measured(robot=VIRTUAL), accepted)
-    where = ["--interface", INTERFACE, "--domain", str(domain), "--acceptance", str(accepted)]
-    return ["run", str(plan), *where, "--out", str(out), "--session", "s"]
+    """Arguments of `collect` for a session "s" with the virtual Go2."""
+    return ["run", str(plan), *reached(domain, plan.parent), "--out", str(out), "--session", "s"]
 
 
 def begun(command: list[str]) -> subprocess.Popen[str]:

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from conftest import ROOT
 from held_up import held_up, was_held_up
+from place import CABLE, INTERFACE, OPERATOR, ROBOT_INTERFACE, THERE
 from surveys import ROBOT, measured
 
 from collect import acceptance
@@ -175,7 +176,7 @@ class Visit:
     """`collect accept` with somebody who answers."""
 
     def __init__(self, domain: int, out: Path, *arguments: str) -> None:
-        command = [sys.executable, "-m", "collect", "accept", "--interface", "lo", "--domain", str(domain)]
+        command = [sys.executable, "-m", "collect", "accept", "--interface", INTERFACE, "--domain", str(domain)]
         self.process = subprocess.Popen(
             [*command, "--out", str(out), *arguments],
             cwd=ROOT,
@@ -187,6 +188,8 @@ class Visit:
         self._taken = 0
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
+        if CABLE:
+            self.hears("Type HANGING", OPERATOR.strip())
 
     def _read(self) -> None:
         assert self.process.stderr is not None
@@ -354,12 +357,12 @@ class TestMeasurements:
         "    motors['mode'] = 1\n"
         "    receive(self, time, motors)\n"
         "Motors.receive = always_on\n"
-        "robot.run(robot.RobotOptions(domain=int(sys.argv[1])))\n"
+        "robot.run(robot.RobotOptions(domain=int(sys.argv[1]), interface=sys.argv[2]))\n"
     )
 
     def test_a_robot_that_believes_everything(self, domain, tmp_path):
         """Obeys commands with a wrong CRC and does not care for the motor mode."""
-        command = [sys.executable, "-c", self.CREDULOUS, str(domain)]
+        command = [*THERE, sys.executable, "-c", self.CREDULOUS, str(domain), ROBOT_INTERFACE]
         robot = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
         assert robot.stdout is not None
         try:
@@ -457,7 +460,7 @@ class TestCare:
     def test_no_command_leaves_its_bounds(self, domain, virtual_go2, tmp_path):
         """A motor without damping is not commanded; a joint that runs away is damped."""
         robot = virtual_go2("--faults", "--wire", str(tmp_path / "wire"))
-        link = Link("lo", domain)
+        link = Link(INTERFACE, domain)
         MotionSwitcher(link, "here").release()
         stand = Stand(link, Watched())
         calf, hip = NAMES.index("FR_calf"), NAMES.index("FR_hip")
@@ -487,7 +490,7 @@ class TestCare:
     def test_whatever_fails_is_told_as_a_stop(self, domain, virtual_go2, monkeypatch):
         """With the code that a session would give it; the robot is damped first."""
         robot = virtual_go2("--faults")
-        link = Link("lo", domain)
+        link = Link(INTERFACE, domain)
         MotionSwitcher(link, "here").release()
         stand = Stand(link, Watched())
 

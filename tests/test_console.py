@@ -9,6 +9,7 @@ import sys
 import termios
 import time
 
+import place
 import pytest
 from conftest import JITTER, ROOT
 
@@ -73,8 +74,9 @@ def test_what_is_no_terminal_of_ours_is_never_listened_to():
 def test_enter_stops_a_session(short_plan, domain, virtual_go2, tmp_path):
     """While it moves: damped, sealed, exit code 4."""
     virtual_go2()
-    words = ["-m", "collect", "run", short_plan, "--interface", "lo", "--domain", domain, "--out", tmp_path, *JITTER]
-    session, operator = at_terminal(*words, "--session", "s")
+    words = ["-m", "collect", *place.session(short_plan, domain, tmp_path), *JITTER]
+    session, operator = at_terminal(*words)
+    os.write(operator, place.OPERATOR.encode())
     said, deadline = "", time.monotonic() + 30.0
     while "robot found" not in said:
         assert time.monotonic() < deadline, said

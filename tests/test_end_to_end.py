@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -14,6 +13,7 @@ import h5py
 import numpy as np
 import pytest
 from conftest import ROOT, recorded, verb
+from place import at_the_robot, reached
 
 from collect import recording
 from collect.channels import LATE
@@ -81,13 +81,13 @@ def made(tmp_path_factory) -> Path:
 
 def collected(out: Path, domain: int) -> None:
     """Two sessions with one virtual Go2."""
-    command = [sys.executable, "-m", "collect", "robot", "--domain", str(domain), "--truth", str(out / "truth.h5")]
+    command = at_the_robot("robot", domain, "--truth", str(out / "truth.h5"))
     robot = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     try:
         assert robot.stdout is not None
         assert "ready" in robot.stdout.readline()
         for name, source in (("learn", out / "learn.plan"), ("unseen", out / "unseen.yaml")):
-            session = recorded(name, source, out / "recordings", "--interface", "lo", "--domain", domain)
+            session = recorded(name, source, out / "recordings", *reached(domain, out))
             assert session.returncode == 0, session.stderr
             assert "Warning" not in session.stderr
     finally:

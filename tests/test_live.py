@@ -9,6 +9,7 @@ import threading
 import time
 
 import numpy as np
+import place
 import pytest
 from conftest import JITTER, ROOT, verb
 from moved import delayed, moved, run
@@ -92,8 +93,7 @@ def test_beside_a_session_on_the_virtual_go2(short_plan, domain, virtual_go2, tm
         stderr=subprocess.PIPE,
         text=True,
     )
-    where = ("--interface", "lo", "--domain", domain, "--out", tmp_path / "out", "--session", "s")
-    done = verb("collect", "run", short_plan, *where, *JITTER)
+    done = verb("collect", *place.session(short_plan, domain, tmp_path / "out"), *JITTER, typed=place.OPERATOR)
     said, errors = beside.communicate(timeout=60)
     assert done.returncode == 0, done.stderr
     assert beside.returncode == 0, errors

@@ -175,3 +175,12 @@ def test_find_takes_files_and_folders(tmp_path):
         recording.find([tmp_path])
     with pytest.raises(UserError, match="no such file"):
         recording.find([tmp_path / "b"])
+
+
+def test_a_shells_star_names_checksums_too(tmp_path):
+    """They are passed over; alone they are refused."""
+    recording.write(sample(), tmp_path / "1.h5")
+    (tmp_path / "1.sha256").write_text("")
+    assert recording.find(sorted(tmp_path.iterdir())) == [tmp_path / "1.h5"]
+    with pytest.raises(UserError, match="a checksum is no recording"):
+        recording.find([tmp_path / "1.sha256"])

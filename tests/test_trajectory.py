@@ -1,8 +1,11 @@
 """A trajectory as a plan: what was commanded once, or what a policy asks, is played tick by tick and checked."""
 
 import dataclasses
+import subprocess
+from pathlib import Path
 
 import numpy as np
+import place
 import pytest
 from conftest import JITTER, verb
 from synthetic import changed, recording
@@ -128,14 +131,18 @@ def test_the_robot_is_played_a_policy_and_then_its_recording(domain, virtual_go2
     """The second session commands what the first did."""
     virtual_go2()
     _, target = table(tmp_path / "policy.csv", gains=(None, None))
-    where = ("--interface", "lo", "--domain", domain, "--out", tmp_path)
-    gains = ("--kp", 25, "--kd", 0.5)
-    done = verb("collect", "run", "--replay", tmp_path / "policy.csv", *gains, *where, "--session", "first", *JITTER)
+    where = (*place.reached(domain, tmp_path), "--out", tmp_path, *JITTER)
+
+    def play(what: Path, session: str, *gains: object) -> subprocess.CompletedProcess[str]:
+        options = ("--replay", what, *gains, *where, "--session", session)
+        return verb("collect", "run", *options, typed=place.OPERATOR)
+
+    done = play(tmp_path / "policy.csv", "first", "--kp", 25, "--kd", 0.5)
     assert done.returncode == 0, done.stderr
     first = recordings.read(tmp_path / "first.h5")
     moved = first.segment == 0
     assert set(map(tuple, first.q_target[moved])) == set(map(tuple, target.astype(np.float32)))
-    done = verb("collect", "run", "--replay", tmp_path / "first.h5", *where, "--session", "second", *JITTER)
+    done = play(tmp_path / "first.h5", "second")
     assert done.returncode == 0, done.stderr
     second = recordings.read(tmp_path / "second.h5")
     assert set(map(tuple, second.q_target[second.segment == 0])) == set(map(tuple, first.q_target[moved]))

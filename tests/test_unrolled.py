@@ -39,11 +39,11 @@ CONFIG = TrainConfig(
 BARE = {"armature": ROTOR, "viscous": np.zeros(12), "dry": np.zeros(12)}
 
 
-def pd_net(share: float) -> MLP:
+def pd_net(share: float, config: TrainConfig = CONFIG) -> MLP:
     """A net that is kp·(q_target − q) − kd·dq, times `share`, and no more."""
-    model = build(CONFIG)
+    model = build(config)
     assert isinstance(model, MLP)
-    lags = len(FEATURES.lags)
+    lags = len(config.features.lags)
     with torch.no_grad():
         for weights in model.net.parameters():
             weights.zero_()
