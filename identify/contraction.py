@@ -21,8 +21,8 @@ from torch import Tensor
 from identify.unrolled import Pieces, State, Surrogate
 
 PUSH = 0.1
-"""What the speeds at the start differ by, rms [rad/s]: a hundredth of what chirps reach, so that it is stability
-about a motion that is asked for."""
+"""What the speeds at the start differ by, rms [rad/s]: little beside a chirp's (katari16's have 1.5 to 4.9), so that it
+is stability about a motion that is asked for."""
 SHARE = 3
 """One of so many pieces is run, others in every window: with its two runs a window takes not twice as long."""
 
