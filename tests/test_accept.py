@@ -189,7 +189,7 @@ class Visit:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         if CABLE:
-            self.hears("Type HANGING", OPERATOR.strip())
+            self.say(OPERATOR.strip())  # before any other question
 
     def _read(self) -> None:
         assert self.process.stderr is not None
