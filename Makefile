@@ -36,7 +36,8 @@ reach: install
 faults: install
 	$(RUN) tests/faults/report.py
 
-# Every fault of a session, and preflight, over a network cable; eleven minutes. Skipped without the right to lay one.
+# Every fault of a session, preflight, acceptance and the pipeline over a network cable; a quarter of an hour. Skipped
+# without the right to lay one.
 cable: install
 	CABLE=1 $(RUN) -m pytest $(SESSIONS)
 

@@ -262,10 +262,12 @@ def _plain(value: Any) -> Any:
 
 
 def find(paths: list[Path]) -> list[Path]:
-    """The recordings among files and folders, in the order given, folders sorted by name; no checksums beside them.
+    """The recordings among files and folders, in the order given, folders sorted by name.
+
+    A checksum that is named beside its recording is passed over.
 
     Raises:
-        UserError: when a path does not exist, a folder holds no recording, or nothing is left.
+        UserError: when a path does not exist or a folder holds no recording.
     """
     found: list[Path] = []
     for path in paths:
@@ -276,12 +278,10 @@ def find(paths: list[Path]) -> list[Path]:
                     "no recording (*.h5) in this folder", where=str(path), fix="collect or convert one first"
                 )
             found += inside
-        elif path.is_file() and path.suffix == ".sha256":
-            continue  # where a shell's * names a folder's files one by one
+        elif path.suffix == ".sha256" and path.with_suffix(".h5") in paths:
+            continue  # a shell's * names a folder's files one by one
         elif path.is_file():
             found.append(path)
         else:
             raise UserError("no such file or folder", where=str(path), fix="check the path")
-    if paths and not found:
-        raise UserError("a checksum is no recording", where=str(paths[0]), fix="name the recording (*.h5)")
     return list(dict.fromkeys(found))

@@ -158,8 +158,9 @@ def _fill(
     *,
     extrapolated: bool,
 ) -> Manifest:
-    closed = _in_force(run, gains)
-    nets = tuple(_save_net(folder, run, name, joints, gains, closed) for name, joints in _shares(run, closed))
+    in_force = _in_force(run, gains)
+    commanded = gains[:, 1]
+    nets = tuple(_save_net(folder, run, name, joints, in_force, commanded) for name, joints in _shares(run, in_force))
     np.savez(folder / bundle.GOLDEN, allow_pickle=False, **golden.make(run, nets))
     groups = tuple(_group(name, joints, nets, body) for name, joints in _groups(nets))
     (folder / bundle.SNIPPET).write_text(snippet.write(run, groups, input_idx, fitted=bool(body.sha256)))
@@ -192,16 +193,16 @@ def _fill(
     return manifest
 
 
-def _shares(run: Run, closed: NDArray[np.float64]) -> list[tuple[str, tuple[int, ...]]]:
+def _shares(run: Run, in_force: NDArray[np.float64]) -> list[tuple[str, tuple[int, ...]]]:
     """Which joints share a file: those with the same gains in force, shape (12, 2), that the net does not tell apart.
 
     Isaac Lab hands a group's joints over in the articulation's order, which a net with joint identity could
     not know: one joint per file is unambiguous.
     """
     if not run.features.joint_identity:
-        if (closed == closed[0]).all() and not run.features.kind_identity:
+        if (in_force == in_force[0]).all() and not run.features.kind_identity:
             return [("all", _EVERY)]
-        if all((closed[joints] == closed[joints[0]]).all() for joints in BY_KIND.values()):
+        if all((in_force[joints] == in_force[joints[0]]).all() for joints in BY_KIND.values()):
             return [(kind, tuple(joints)) for kind, joints in BY_KIND.items()]
     return [(NAMES[joint], (joint,)) for joint in _EVERY]
 
@@ -211,12 +212,12 @@ def _save_net(
     run: Run,
     name: str,
     joints: tuple[int, ...],
-    gains: NDArray[np.float64],
-    closed: NDArray[np.float64],
+    in_force: NDArray[np.float64],
+    commanded: NDArray[np.float64],
 ) -> Net:
-    kp, kd = (float(value) for value in closed[joints[0]])
+    kp, kd = (float(value) for value in in_force[joints[0]])
     names = tuple(NAMES[joint] for joint in joints)
-    net = Net(f"go2_{name}_{run.kind}.pt", names, kp, kd, float(gains[joints[0], 1]))
+    net = Net(f"go2_{name}_{run.kind}.pt", names, kp, kd, float(commanded[joints[0]]))
     fold.save(folded(run, net), folder / net.file)
     return net
 

@@ -1,13 +1,10 @@
-"""Stability where no recording shows it: under more damping than was recorded, two starts must come together too.
+"""Stability where no recording shows it: under more damping than was recorded a push must be forgotten too.
 
 A torque that is held for 5 ms beside a motor's own delay leaves little room, and a net that was trained through the
 replay makes use of it: it may fit all recordings and sing at the next higher kd. What the motion there is nobody knows;
-that it forgets a push is known of every joint that is damped (contraction: Lohmiller and Slotine, Automatica 34, 1998).
-So pieces also run at a kd of up to `through.stable_to`, twice, once pushed, and
-
-    loss = log(1 + mean((difference of the speeds / push)²))        over the second half of the window
-
-is near 0 where they come together and grows with the steps where they do not.
+that two motions under the same commands come together is known of every joint that is damped (contraction: Lohmiller
+and Slotine, Automatica 34, 1998). So some pieces also run at a kd that was not recorded, twice, once pushed, and the
+training adds log(1 + what is left of the push).
 """
 
 from __future__ import annotations
@@ -18,37 +15,55 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from identify.unrolled import Pieces, State, Surrogate
+from collect.joints import N_JOINTS, TORQUE
+from identify.unrolled import Pieces, Surrogate
 
 PUSH = 0.1
 """What the speeds at the start differ by, rms [rad/s]: little beside a chirp's (katari16's have 1.5 to 4.9), so that it
 is stability about a motion that is asked for."""
-SHARE = 3
-"""One of so many pieces is run, others in every window: with its two runs a window takes not twice as long."""
+HORIZON = 0.2
+"""How long both run; their second half is judged [s]."""
+LEAST = 2.0
+"""With less damping a push is not forgotten by then: of its speed exp(−kd·t / inertia) is left, 1 % here after .1 s of
+.04 kg·m², the most about a joint of a leg that hangs [Nm·s/rad]."""
+_PART = 3
+"""One of so many pieces is drawn: with both runs a window takes not twice as long."""
 
 
-def loss(surrogate: Surrogate, one: Pieces, calls: range, stable_to: float, draw: np.random.Generator) -> Tensor:
-    """How far from each other two runs of some pieces remain.
+def left(surrogate: Surrogate, one: Pieces, stable_to: float, draw: np.random.Generator) -> Tensor:
+    """What is left of a push: mean square of the difference of the speeds, over that of the push.
+
+    Torques end at the motors' limits here, so that whatever the net does stays finite.
 
     Args:
-        surrogate: moves them by the net.
-        one: all pieces; each third of them is drawn.
-        calls: the window; it begins at the measured state.
-        stable_to: highest kd of a piece [Nm·s/rad]; each has its own, between what was recorded and this.
-        draw: which pieces, their kd and the pushes.
+        surrogate: moves pieces by the net.
+        one: all pieces; a third of them is drawn.
+        stable_to: highest kd [Nm·s/rad]. Each piece has one for all its joints, between the highest recorded, or
+            `LEAST` where that is higher, and this.
+        draw: from when, which pieces, their kd and the pushes.
 
     Returns:
-        A scalar, differentiable; 0 when nothing is left of the push.
+        A scalar, differentiable; 0 when nothing above the recorded is asked for.
     """
-    drawn = torch.from_numpy(draw.permutation(len(one))[: max(len(one) // SHARE, 1)]).to(one.q.device)
-    some = Pieces(**{name: values[:, drawn] for name, values in vars(one).items()})
-    highest = some.kd.amax((0, 2))[:, None]
-    share = torch.from_numpy(draw.uniform(size=(len(drawn), 1)).astype(np.float32)).to(highest)
-    some = dataclasses.replace(some, kd=some.kd * (1.0 + share * (stable_to / highest - 1.0).clamp(min=0.0)))
-    start = surrogate.start(some, calls.start)
-    push = torch.from_numpy(draw.normal(size=tuple(start.dq.shape)).astype(np.float32)).to(start.dq)
-    pushed = State(start.q, start.dq + PUSH * push, start.history)
-    (alone, _), (other, _) = (surrogate.move(some, begin, calls) for begin in (start, pushed))
-    apart = other - alone
+    lowest = max(float(one.kd.max()), LEAST)
+    if stable_to <= lowest:
+        return one.q.new_zeros(())
+    past, whole = surrogate.past, len(one.q) - 1 - surrogate.past
+    calls = min(round(HORIZON / surrogate.features.step), whole)
+    first = int(draw.integers(0, whole - calls + 1))
+    drawn = draw.permutation(len(one))[: max(len(one) // _PART, 1)]
+    kd = draw.uniform(lowest, stable_to, size=(len(drawn), 1))
+    push = PUSH * draw.normal(size=(len(drawn), N_JOINTS))
+
+    def tensor(*rows: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.concatenate(rows).astype(np.float32)).to(one.q.device)
+
+    both = np.concatenate([drawn, drawn])
+    some = Pieces(**{name: values[first : first + past + calls + 1, both] for name, values in vars(one).items()})
+    some = dataclasses.replace(some, kd=tensor(kd, kd).expand_as(some.kd))
+    start = surrogate.start(some)
+    pushed = dataclasses.replace(start, dq=start.dq + tensor(0.0 * push, push))
+    moved, _ = surrogate.move(some, pushed, range(past, past + calls), limit=tensor(TORQUE))
+    apart = moved[:, len(drawn) :] - moved[:, : len(drawn)]
     speeds = apart.diff(dim=0, prepend=torch.zeros_like(apart[:1])) / surrogate.features.step
-    return torch.log1p((speeds[len(speeds) // 2 :] / PUSH).square().mean())
+    return (speeds[calls // 2 :] / PUSH).square().mean()

@@ -128,8 +128,8 @@ class Through:
     window: float = 0.2
     """Time through which gradients flow back; the state is carried on from window to window [s]."""
     stable_to: float = 0.0
-    """Up to which kd a push must be forgotten too, where it is above the recorded (`identify.contraction`); 0 asks for
-    nothing [Nm·s/rad]."""
+    """Up to which kd, above the recorded, a push must be forgotten too (`identify.contraction`); 0 asks for nothing
+    [Nm·s/rad]."""
 
     def __post_init__(self) -> None:
         require(
@@ -138,7 +138,12 @@ class Through:
                 or "epochs must be at least 1, learning_rate above 0 and at most 1"
             ),
             lambda: 0.0 < self.window <= self.piece or "window must be above 0 and fit into piece",
-            lambda: 0.0 <= self.stable_to <= 100.0 or "stable_to must be 0 to 100 Nm·s/rad",
+            lambda: (
+                self.stable_to == 0.0
+                or (2.0 <= self.stable_to <= 100.0 and self.piece >= 0.2)
+                or "stable_to must be 0, or 2 to 100 Nm·s/rad with pieces of at least 0.2 s: a push is not forgotten "
+                "with less damping, or sooner"
+            ),
         )
 
 

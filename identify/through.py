@@ -2,7 +2,7 @@
 
     loss = mean((q_replayed − q)² / SCALE²)
 
-Beyond the recorded kd, where it is asked for, pieces must come together after a push as well (`identify.contraction`).
+Where it is asked for, a push must be forgotten under more damping than was recorded as well (`identify.contraction`).
 It starts from the net that the one-step training found. Its length is fixed, as the cosine that the step size follows
 needs: validation is watched and does not stop it.
 """
@@ -45,6 +45,8 @@ class Pass:
     """Position error while training, rms [mrad]."""
     validation: float
     """Of the validation rows' pieces, rms [mrad]; NaN where none is long enough."""
+    left: float = 0.0
+    """Share of a push that was left beyond the recorded kd, rms; 0 where that was not asked for."""
 
 
 def learn(
@@ -100,9 +102,9 @@ def learn(
         if served is None:
             fix = "shorten through.piece, or give longer recordings"
             raise UserError("no training rows are as long as a piece", where="the training", fix=fix)
-        squares = _pass(surrogate, served, how, optimizer, weights, draw)
-        done.append(Pass(number, 1e3 * squares**0.5, 1e3 * _judge(surrogate, watched) ** 0.5))
-        if not np.isfinite(squares):
+        squares, left = _pass(surrogate, served, how, optimizer, weights, draw)
+        done.append(Pass(number, 1e3 * squares**0.5, 1e3 * _judge(surrogate, watched) ** 0.5, left**0.5))
+        if not (np.isfinite(squares + left) and all(bool(one.isfinite().all()) for one in weights)):
             raise UserError("the motion has diverged", where="the training", fix="lower through.learning_rate")
         _save(out, model, optimizer, done)
         report(done[-1])
@@ -116,23 +118,25 @@ def _pass(
     optimizer: torch.optim.Adam,
     weights: list[Tensor],
     draw: np.random.Generator,
-) -> float:
-    """One pass over all pieces side by side, a step of the optimiser for each window; mean squared error [rad²]."""
+) -> tuple[float, float]:
+    """One pass over all pieces side by side, a step of the optimiser for each window.
+
+    Returns:
+        Mean squared error [rad²], and what was left of pushes.
+    """
     window = round(how.window / surrogate.features.step)
-    state, total, calls = surrogate.start(served), 0.0, len(served.q) - 1 - surrogate.past
+    state, total, calls = surrogate.start(served), np.zeros(2), len(served.q) - 1 - surrogate.past
     for part in windows(surrogate.past, len(served.q) - 1, window):
         moved, state = surrogate.move(served, state, part)
         error = moved - served.q[part.start + 1 : part.stop + 1]
         optimizer.zero_grad()
-        loss = (error / SCALE).square().mean()
-        if how.stable_to > 0.0:
-            loss = loss + contraction.loss(surrogate, served, part, how.stable_to, draw)
-        loss.backward()
+        left = contraction.left(surrogate, served, how.stable_to, draw)
+        ((error / SCALE).square().mean() + torch.log1p(left)).backward()
         nn.utils.clip_grad_norm_(weights, 1.0)
         optimizer.step()
         state = state.detached()
-        total += float(error.detach().square().mean()) * len(part)
-    return total / calls
+        total += len(part) * np.array([float(error.detach().square().mean()), float(left.detach())])
+    return float(total[0] / calls), float(total[1] / calls)
 
 
 @torch.no_grad()
@@ -158,7 +162,7 @@ def _save(out: Path, model: MLP, optimizer: torch.optim.Adam, done: Sequence[Pas
     write_tensors(out / "through.pt", content)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["pass", "train_rmse_mrad", "validation_rmse_mrad"])
+    writer.writerow(["pass", "train_rmse_mrad", "validation_rmse_mrad", "push_left"])
     writer.writerows(history)
     write_bytes(out / "through.csv", text.getvalue().encode())
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from collect.body import Body
-from collect.joints import LEGS, N_JOINTS, TORQUE
+from collect.joints import LEGS, N_JOINTS
 from identify.dataset import ROTOR, Series, unbroken
 from identify.drive import PHYSICS
 from identify.features import Array, Features, at, terms
@@ -154,18 +154,18 @@ class Surrogate:
         self.past = int(self.lags[-1]) + 1
         self.substeps = int(np.ceil(features.step / PHYSICS - 1e-9))
         self.identity = torch.from_numpy(features.identity).to(device)
-        self.limit = torch.from_numpy(TORQUE.astype(np.float32)).to(device)
 
-    def start(self, one: Pieces, call: int | None = None) -> State:
-        """The measured state at a call, by default the first after the past."""
-        call = self.past if call is None else call
-        past = slice(call - self.past, call)
-        before = self._terms(one, past, one.q[past], one.dq[past])
+    def start(self, one: Pieces) -> State:
+        """The measured state after the past."""
+        before = self._terms(one, slice(0, self.past), one.q[: self.past], one.dq[: self.past])
         history = torch.stack(before).flip(1).permute(0, 2, 3, 1)
-        return State(one.q[call], one.dq[call], history)
+        return State(one.q[self.past], one.dq[self.past], history)
 
-    def move(self, one: Pieces, state: State, calls: range) -> tuple[Tensor, State]:
-        """Positions (len(calls), P, 12) after each of some calls, and the state after them."""
+    def move(self, one: Pieces, state: State, calls: range, limit: Tensor | None = None) -> tuple[Tensor, State]:
+        """Positions (len(calls), P, 12) after each of some calls, and the state after them.
+
+        Torques end at the limit, shape (12,) [Nm], if there is one.
+        """
         q, dq, history = state.q, state.dq, state.history
         h, count, moved = self.features.step / self.substeps, len(one), []
         identity = self.identity.repeat(count, 1)
@@ -174,7 +174,7 @@ class Surrogate:
             history = torch.cat([now, history[..., : self.past - 1]], dim=-1)
             seen = history[..., self.lags].permute(1, 2, 0, 3).reshape(count * N_JOINTS, -1)
             tau = self.model(torch.cat([seen, identity], dim=1)).reshape(count, N_JOINTS)
-            tau = torch.minimum(torch.maximum(tau, -self.limit), self.limit)  # as a replay's, so that all stays finite
+            tau = tau if limit is None else torch.minimum(torch.maximum(tau, -limit), limit)
             # Inertia and bias change little from call to call: the acceleration is held like the torque.
             pull = (tau - one.bias[k]).reshape(count, len(LEGS), _LEG, 1)
             ddq = (one.turned[k] @ pull).reshape(count, N_JOINTS)

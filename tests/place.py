@@ -38,15 +38,21 @@ def at_the_robot(verb: str, domain: int, *arguments: str) -> list[str]:
 
 
 def reached(domain: int, folder: Path) -> list[str]:
-    """Arguments of a session: where the virtual Go2 is, and that it was measured, which a file in a folder says."""
-    accepted = folder / "robot.yaml"
-    save(measured(robot=VIRTUAL), accepted)
-    return ["--interface", INTERFACE, "--domain", str(domain), "--acceptance", str(accepted)]
+    """Arguments of a session: where the virtual Go2 is; over a cable also what was measured on it, see `accepted`."""
+    where = ["--interface", INTERFACE, "--domain", str(domain)]
+    return [*where, *accepted(folder)] if CABLE else where
+
+
+def accepted(folder: Path) -> list[str]:
+    """Arguments of a session with the virtual Go2, which was measured: what was found is written into a folder."""
+    save(measured(robot=VIRTUAL), folder / "robot.yaml")
+    return ["--acceptance", str(folder / "robot.yaml")]
 
 
 def session(plan: Path, domain: int, out: Path) -> list[str]:
     """Arguments of `collect` for a session "s" with the virtual Go2."""
-    return ["run", str(plan), *reached(domain, plan.parent), "--out", str(out), "--session", "s"]
+    where = ["--interface", INTERFACE, "--domain", str(domain), *accepted(plan.parent)]
+    return ["run", str(plan), *where, "--out", str(out), "--session", "s"]
 
 
 def begun(command: list[str]) -> subprocess.Popen[str]:

@@ -145,6 +145,7 @@ def test_recordings_are_what_the_robot_really_did(made):
         same = np.isclose(session.q_target, real["target_received"], atol=1e-6).all(axis=1)
         late = np.cumsum((session.flags & LATE) > 0)
         calm = (late == np.r_[np.zeros(2 * GRID_ROWS, int), late[: -2 * GRID_ROWS]])[within]
+        assert calm.mean() > 0.1
         assert calm.sum() > 1000
         assert same[within][calm].mean() > 0.97
 

@@ -34,7 +34,7 @@ CONFIG = TrainConfig(
     label="tau_joint",
     training=Training(epochs=3, learning_rate=3e-3, batch=512),
     split=Split(train=0.85, validation=0.15),
-    through=Through(epochs=8, learning_rate=2e-3, piece=0.8, window=0.1),
+    through=Through(epochs=8, learning_rate=2e-3, piece=0.8, window=0.1, stable_to=3.0),
 )
 BARE = {"armature": ROTOR, "viscous": np.zeros(12), "dry": np.zeros(12)}
 
@@ -134,7 +134,7 @@ class TestTraining:
     def test_every_pass_is_on_disk(self, trained: dict[str, Run]) -> None:
         """Its error falls; a run without the second training has no such file."""
         rows = (trained["through"].path / "through.csv").read_text().splitlines()
-        assert rows[0] == "pass,train_rmse_mrad,validation_rmse_mrad"
+        assert rows[0] == "pass,train_rmse_mrad,validation_rmse_mrad,push_left"
         assert len(rows) == 1 + 8
         assert float(rows[-1].split(",")[1]) < 0.8 * float(rows[1].split(",")[1])
         assert not (trained["plain"].path / "through.csv").exists()
@@ -172,6 +172,23 @@ class TestTraining:
         """The motor's torque does not move a bare body, and lags between calls have no place in its history."""
         with pytest.raises(ValueError, match="through needs"):
             dataclasses.replace(CONFIG, **change)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"epochs": 0}, "epochs must be"),
+        ({"learning_rate": 0.0}, "learning_rate above 0"),
+        ({"window": 2.0}, "fit into piece"),
+        ({"stable_to": 1.0}, "stable_to must be"),
+        ({"stable_to": 5.0, "piece": 0.1, "window": 0.1}, "pieces of at least"),
+        ({"stable_to": float("nan")}, "stable_to must be"),
+    ],
+)
+def test_impossible_numbers_are_refused(change: dict, words: str) -> None:
+    """By the name of the setting."""
+    with pytest.raises(ValueError, match=words):
+        Through(**change)
 
 
 def steady(share: float, step: float) -> Predictor:

@@ -68,7 +68,8 @@ def train(
             bar.update(task, completed=epoch.number, note=note)
 
         def report_pass(one: Pass) -> None:
-            note = f"pass {one.number}: {one.train:.2f} mrad, validation {one.validation:.2f}"
+            left = f", {one.left:.3f} of a push left" if one.left else ""
+            note = f"pass {one.number}: {one.train:.2f} mrad, validation {one.validation:.2f}{left}"
             bar.update(second, completed=one.number, note=note)
 
         passes = settings.through.epochs if settings.through else 0
