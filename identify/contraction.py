@@ -16,16 +16,12 @@ import torch
 from torch import Tensor
 
 from collect.joints import N_JOINTS, TORQUE
+from identify.settings import LEAST_KD, PUSH_HORIZON
 from identify.unrolled import Pieces, Surrogate
 
 PUSH = 0.1
 """What the speeds at the start differ by, rms [rad/s]: little beside a chirp's (katari16's have 1.5 to 4.9), so that it
 is stability about a motion that is asked for."""
-HORIZON = 0.2
-"""How long both run; their second half is judged [s]."""
-LEAST = 2.0
-"""With less damping a push is not forgotten by then: of its speed exp(−kd·t / inertia) is left, 1 % here after .1 s of
-.04 kg·m², the most about a joint of a leg that hangs [Nm·s/rad]."""
 _PART = 3
 """One of so many pieces is drawn: with both runs a window takes not twice as long."""
 
@@ -39,17 +35,17 @@ def left(surrogate: Surrogate, one: Pieces, stable_to: float, draw: np.random.Ge
         surrogate: moves pieces by the net.
         one: all pieces; a third of them is drawn.
         stable_to: highest kd [Nm·s/rad]. Each piece has one for all its joints, between the highest recorded, or
-            `LEAST` where that is higher, and this.
+            `identify.settings.LEAST_KD` where that is higher, and this.
         draw: from when, which pieces, their kd and the pushes.
 
     Returns:
         A scalar, differentiable; 0 when nothing above the recorded is asked for.
     """
-    lowest = max(float(one.kd.max()), LEAST)
+    lowest = max(float(one.kd.max()), LEAST_KD)
     if stable_to <= lowest:
         return one.q.new_zeros(())
     past, whole = surrogate.past, len(one.q) - 1 - surrogate.past
-    calls = min(round(HORIZON / surrogate.features.step), whole)
+    calls = min(round(PUSH_HORIZON / surrogate.features.step), whole)
     first = int(draw.integers(0, whole - calls + 1))
     drawn = draw.permutation(len(one))[: max(len(one) // _PART, 1)]
     kd = draw.uniform(lowest, stable_to, size=(len(drawn), 1))

@@ -115,6 +115,14 @@ class Training:
         )
 
 
+PUSH_HORIZON = 0.2
+"""How long a push may take to be forgotten: a motion and its pushed twin run so long, the second
+half is judged [s]."""
+LEAST_KD = 2.0
+"""With less damping a push is not forgotten by then: of its speed exp(−kd·t / inertia) is left, 1 % here after .1 s of
+.04 kg·m², the most about a joint of a leg that hangs [Nm·s/rad]."""
+
+
 @dataclass(frozen=True)
 class Through:
     """A second training of a net of joint torque, through the replay: on the motion, many steps long."""
@@ -140,9 +148,9 @@ class Through:
             lambda: 0.0 < self.window <= self.piece or "window must be above 0 and fit into piece",
             lambda: (
                 self.stable_to == 0.0
-                or (2.0 <= self.stable_to <= 100.0 and self.piece >= 0.2)
-                or "stable_to must be 0, or 2 to 100 Nm·s/rad with pieces of at least 0.2 s: a push is not forgotten "
-                "with less damping, or sooner"
+                or (LEAST_KD <= self.stable_to <= 100.0 and self.piece >= PUSH_HORIZON)
+                or f"stable_to must be 0, or {LEAST_KD:g} to 100 Nm·s/rad with pieces of at least {PUSH_HORIZON:g} s: "
+                "a push is not forgotten with less damping, or sooner"
             ),
         )
 

@@ -33,14 +33,12 @@ OPERATOR = f"{HANGING}\n" if CABLE else ""
 
 def at_the_robot(verb: str, domain: int, *arguments: str) -> list[str]:
     """The command of a verb of `collect` on the robot's own computer."""
-    where = ["--interface", ROBOT_INTERFACE, "--domain", str(domain)]
-    return [*THERE, sys.executable, "-m", "collect", verb, *where, *arguments]
+    return [*THERE, sys.executable, "-m", "collect", verb, *_where(ROBOT_INTERFACE, domain), *arguments]
 
 
 def reached(domain: int, folder: Path) -> list[str]:
     """Arguments of a session: where the virtual Go2 is; over a cable also what was measured on it, see `accepted`."""
-    where = ["--interface", INTERFACE, "--domain", str(domain)]
-    return [*where, *accepted(folder)] if CABLE else where
+    return [*_where(INTERFACE, domain), *(accepted(folder) if CABLE else [])]
 
 
 def accepted(folder: Path) -> list[str]:
@@ -51,7 +49,7 @@ def accepted(folder: Path) -> list[str]:
 
 def session(plan: Path, domain: int, out: Path) -> list[str]:
     """Arguments of `collect` for a session "s" with the virtual Go2."""
-    where = ["--interface", INTERFACE, "--domain", str(domain), *accepted(plan.parent)]
+    where = [*_where(INTERFACE, domain), *accepted(plan.parent)]
     return ["run", str(plan), *where, "--out", str(out), "--session", "s"]
 
 
@@ -62,3 +60,7 @@ def begun(command: list[str]) -> subprocess.Popen[str]:
     started.stdin.write(OPERATOR)
     started.stdin.flush()
     return started
+
+
+def _where(interface: str, domain: int) -> list[str]:
+    return ["--interface", interface, "--domain", str(domain)]

@@ -148,10 +148,7 @@ def evil(path, kind):
             file.create_dataset("q", data=np.zeros((50, 12), "f4"))
 
 
-@pytest.mark.parametrize(
-    "kind",
-    EVIL,
-)
+@pytest.mark.parametrize("kind", EVIL)
 def test_hostile_files_are_refused_before_their_data_is_read(tmp_path, kind):
     """Nothing of another file is ever read through a recording."""
     evil(tmp_path / "s.h5", kind)

@@ -11,6 +11,7 @@ import torch
 from moved import KD, KP, delayed, moved, target
 from synthetic import changed
 
+from collect.errors import UserError
 from collect.recording import Recording
 from identify import runs, through
 from identify.dataset import ROTOR, Series, series
@@ -159,6 +160,13 @@ class TestTraining:
             train(CONFIG, data, tmp_path / "run", report_pass=cut)
         resumed = train(CONFIG, data, tmp_path / "run", resume=True)
         assert runs.sha256_of(resumed.path / "best.pt") == runs.sha256_of(trained["through"].path / "best.pt")
+
+    def test_a_motion_that_diverges_is_refused(self, tmp_path: Path) -> None:
+        """By steps that are far too large; no net is left that looks as if it had learned."""
+        data = [series(moved(delayed(0.006), "known", 6.0), where="here", label="tau_joint")]
+        wild = dataclasses.replace(CONFIG, through=dataclasses.replace(CONFIG.through, learning_rate=1.0))
+        with pytest.raises(UserError, match="the motion has diverged"):
+            train(wild, data, tmp_path / "run")
 
     @pytest.mark.parametrize(
         "change",
